@@ -1,0 +1,1 @@
+"""Baitwell: permission-based marketing as four small services over one event log."""

@@ -1,0 +1,92 @@
+"""How an event travels: CloudEvents 1.0 in Kafka's binary content mode (`ce_*` headers, JSON data).
+
+Source: CloudEvents 1.0, Kafka protocol binding, section 3.2.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import ClassVar, Generic, TypeVar
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict
+
+from services.shared import correlation
+
+
+class Event(BaseModel):
+    """Something that happened: past tense, immutable. Consumers ignore fields they do not know."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    kind: ClassVar[str]
+    version: ClassVar[int] = 1
+    topic: ClassVar[str]
+
+    @classmethod
+    def ce_type(cls) -> str:
+        """The CloudEvents type, such as `baitwell.lead.submitted.v1`."""
+        return f"baitwell.{cls.kind}.v{cls.version}"
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What is written to a topic. `value` None is a tombstone."""
+
+    topic: str
+    key: str
+    headers: tuple[tuple[str, str], ...]
+    value: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What is read from a topic."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: str
+    headers: tuple[tuple[str, str], ...]
+    value: bytes | None
+
+    def header(self, name: str) -> str | None:
+        """The first header of that name."""
+        return next((value for key, value in self.headers if key == name), None)
+
+
+EventT_co = TypeVar("EventT_co", bound=Event, covariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Received(Generic[EventT_co]):
+    """A decoded event with what its envelope said. `event` None is a tombstone of `key`."""
+
+    event: EventT_co
+    id: UUID
+    occurred_at: datetime
+    key: str
+    correlation_id: str | None
+    record: Record
+
+
+def encode(
+    event: Event, *, event_id: UUID, key: str, occurred_at: datetime, source: str
+) -> Message:
+    """The message for an event. `source` is the service that says it."""
+    headers = [
+        ("ce_specversion", "1.0"),
+        ("ce_id", str(event_id)),
+        ("ce_source", f"/baitwell/{source}"),
+        ("ce_type", event.ce_type()),
+        ("ce_time", occurred_at.isoformat().replace("+00:00", "Z")),
+        ("content-type", "application/json"),
+    ]
+    correlation_id = correlation.current()
+    if correlation_id:
+        headers.append(("ce_correlationid", correlation_id))
+    return Message(event.topic, key, tuple(headers), event.model_dump_json().encode())
+
+
+def tombstone(topic: str, key: str) -> Message:
+    """The message that deletes a key of a compacted topic."""
+    return Message(topic, key, (), None)

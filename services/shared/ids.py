@@ -1,0 +1,33 @@
+"""Identifiers: UUIDv7 for what is new, UUIDv5 for what follows from something else."""
+
+import os
+from collections.abc import Callable
+from uuid import UUID, uuid5
+
+from services.shared.clock import Clock, to_micros
+
+_NAMESPACE = UUID("6f1c0a52-7d0e-5b8e-9a35-b2d1a1e0f0c4")
+
+
+class Ids:
+    """Makes UUIDv7 (RFC 9562, section 5.7) from a clock and a source of random bytes."""
+
+    def __init__(self, clock: Clock, entropy: Callable[[int], bytes] = os.urandom) -> None:
+        self._clock = clock
+        self._entropy = entropy
+
+    def new(self) -> UUID:
+        """A new id. No order is to be read from it."""
+        millis = to_micros(self._clock.now()) // 1000
+        noise = int.from_bytes(self._entropy(10), "big")
+        value = (millis & 0xFFFF_FFFF_FFFF) << 80
+        value |= 0x7 << 76
+        value |= ((noise >> 62) & 0xFFF) << 64
+        value |= 0b10 << 62
+        value |= noise & 0x3FFF_FFFF_FFFF_FFFF
+        return UUID(int=value)
+
+
+def derived(*parts: object) -> UUID:
+    """The id that follows from `parts`: the same parts give the same id, in any process, for ever."""
+    return uuid5(_NAMESPACE, "\x1f".join(str(part) for part in parts))
