@@ -1,0 +1,1 @@
+"""Servers that swallow messages as fast as they come, or misbehave on command."""

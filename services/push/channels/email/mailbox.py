@@ -1,0 +1,78 @@
+"""Mail without a mail server: every message goes, as it would be sent, into the local mailbox."""
+
+import asyncio
+from typing import Protocol
+from uuid import UUID
+
+from services.push.channels.base import (
+    MAX_WINDOW,
+    OutcomeClass,
+    Outgoing,
+    Report,
+    Result,
+    SenderIdentity,
+)
+from services.push.channels.email.message import ComposeError, Composer
+from services.push.channels.queued import QueuedConnection
+from services.shared.clock import Clock
+
+
+class MailboxUnavailable(Exception):
+    """The store cannot take a message now; it was not kept."""
+
+
+class MailboxStore(Protocol):
+    """Where the local mailbox keeps messages."""
+
+    async def add(self, raw: bytes, delivery_id: UUID) -> None:
+        """Keep a finished message, durably. The same delivery again changes nothing.
+
+        Raises MailboxUnavailable, and no other error for a fault that may pass.
+        """
+        ...
+
+
+class MemoryMailbox:
+    """A store for tests and trials: gone with the process."""
+
+    def __init__(self) -> None:
+        self.messages: dict[UUID, bytes] = {}
+
+    async def add(self, raw: bytes, delivery_id: UUID) -> None:
+        self.messages.setdefault(delivery_id, raw)
+        await asyncio.sleep(0)
+
+
+class LocalMailbox:
+    """The e-mail channel of an installation that has no mail server."""
+
+    name = "email"
+    lanes = 2
+    window = MAX_WINDOW
+
+    def __init__(self, store: MailboxStore, sender: SenderIdentity, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+        self._composer = Composer(sender, clock)
+
+    async def connect(self, report: Report) -> QueuedConnection:
+        return QueuedConnection(self._send, report, self._clock)
+
+    async def close(self) -> None:
+        """The store belongs to whoever made it."""
+
+    async def _send(self, message: Outgoing) -> Result:
+        try:
+            composed = self._composer.compose(message)
+        except ComposeError as error:
+            outcome = (
+                OutcomeClass.PERMANENT_RECIPIENT
+                if error.recipient
+                else OutcomeClass.PERMANENT_CONFIG
+            )
+            return Result(message.delivery_id, outcome, error.code, error.detail)
+        try:
+            await self._store.add(composed.raw, message.delivery_id)
+        except MailboxUnavailable:
+            return Result(message.delivery_id, OutcomeClass.RETRY_LATER, "mailbox-unavailable")
+        return Result(message.delivery_id, OutcomeClass.OK, "kept", "", composed.message_id)
