@@ -92,16 +92,23 @@ def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest
     return report
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """The last words: what did not run, and what would enable it."""
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter,
+) -> Generator[None, None, None]:
+    yield
+    _last_words(terminalreporter)
+
+
+def _last_words(terminal: pytest.TerminalReporter) -> None:
+    """What did not run, and what would enable it."""
     absent: Counter[str] = Counter()
-    for report in terminalreporter.stats.get("skipped", []):
+    for report in terminal.stats.get("skipped", []):
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
         if PHRASE in reason:
             absent[re.sub(r"^Skipped: ", "", reason)] += 1
     if not absent:
         return
-    terminalreporter.write_sep("-", "suites that did not run")
+    terminal.write_sep("-", "suites that did not run")
     for reason, count in sorted(absent.items()):
-        terminalreporter.write_line(f"{count} tests: {reason}", yellow=True)
+        terminal.write_line(f"{count} tests: {reason}", yellow=True)

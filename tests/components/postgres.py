@@ -258,3 +258,32 @@ def postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
         yield postgres_server.url(name)
     finally:
         postgres_server.drop_database(name)
+
+
+async def _migrate(url: str) -> None:
+    # imported here: providers are loaded before anything of the product is
+    from tests.components.schemas import discover
+
+    for schema in discover():
+        await schema.upgrade_postgres(url)
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres_server: PostgresServer) -> Iterator[str]:
+    """The name of a database with the tables of all services, to be copied."""
+    name = postgres_server.create_database()
+    try:
+        run_apart(_migrate(postgres_server.url(name)))
+        yield name
+    finally:
+        postgres_server.drop_database(name)
+
+
+@pytest.fixture
+def migrated_postgres_url(postgres_server: PostgresServer, postgres_template: str) -> Iterator[str]:
+    """The URL of a database for this test alone, with the tables of all services, a schema each."""
+    name = postgres_server.create_database(postgres_template)
+    try:
+        yield postgres_server.url(name)
+    finally:
+        postgres_server.drop_database(name)
