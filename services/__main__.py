@@ -1,0 +1,113 @@
+"""The command line: `python -m services --help`."""
+
+import argparse
+import asyncio
+import logging
+import sys
+from collections.abc import Callable, Sequence
+
+from services.capture.app import KIND as CAPTURE
+from services.metrics.app import KIND as METRICS
+from services.profile.app import KIND as PROFILE
+from services.push.app import KIND as PUSH
+from services.shared.errors import SetupError
+from services.shared.logs import set_up_logs
+from services.shared.process.directory import DataDirectory
+from services.shared.process.embedded import Embedded, open_embedded
+from services.shared.process.serve import listen, serve
+from services.shared.settings import Settings, load_settings, unknown_variables
+
+KINDS = {kind.name: kind for kind in (CAPTURE, PROFILE, PUSH, METRICS)}
+
+log = logging.getLogger("services")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the exit code."""
+    parsed = _parser().parse_args(arguments)
+    set_up_logs()
+    try:
+        for name in unknown_variables({name: kind.settings for name, kind in KINDS.items()}):
+            log.warning("no setting is called %s: is it misspelt?", name)
+        command: Callable[[argparse.Namespace], int] = parsed.command
+        return command(parsed)
+    except SetupError as error:
+        sys.stderr.write(f"baitwell: {error}\n")
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m services", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    run = commands.add_parser("run", help="run everything in one process, or one service")
+    run.add_argument("service", nargs="?", default="all", choices=["all", *KINDS])
+    run.add_argument("--channels", help="push only: dispatch these channels, with commas between")
+    run.set_defaults(command=_run)
+
+    migrate = commands.add_parser("migrate", help="bring every schema of PostgreSQL up to date")
+    migrate.set_defaults(command=_migrate)
+    return parser
+
+
+def _run(parsed: argparse.Namespace) -> int:
+    if parsed.service == "all":
+        return asyncio.run(_run_all())
+    return asyncio.run(_run_one(parsed.service))
+
+
+async def _run_all() -> int:
+    settings = load_settings(Settings)
+    if settings.scaled:
+        raise SetupError(
+            "with PostgreSQL and Kafka each service is a process: `run capture`, `run profile`, …"
+        )
+    directory = DataDirectory(settings.data)
+    directory.open()
+    embedded = open_embedded(tuple(KINDS.values()), settings, directory)
+    listener = listen(settings.host, settings.port)
+    first_key = await embedded.first_key()
+    await serve(embedded.front, listener, lambda: _welcome(embedded, settings, first_key))
+    return 0
+
+
+def _welcome(_embedded: Embedded, settings: Settings, first_key: str | None) -> None:
+    url = settings.public_url
+    lines = [
+        "",
+        f"  Baitwell runs on {url}",
+        f"    a bait to try      {url}/b/welcome",
+        f"    mails it sent      {url}/mailbox",
+        f"    API documents      {url}/docs/capture  /docs/profile  /docs/push  /docs/metrics",
+        f"    data               {settings.data.resolve()}",
+    ]
+    if first_key:
+        lines += ["", f"    your admin key     {first_key}", "    (shown this once: keep it)"]
+    sys.stdout.write("\n".join([*lines, "", ""]))
+    sys.stdout.flush()
+
+
+async def _run_one(name: str) -> int:
+    # imported here: the one-process mode has no use for PostgreSQL and Kafka
+    from services.shared.process.scaled import open_scaled
+
+    settings = load_settings(KINDS[name].settings, name)
+    listener = listen(settings.host, settings.port)
+    app = await open_scaled(KINDS[name], f"{name}-{settings.port}")
+    await serve(app, listener, lambda: log.info("%s is ready on port %d", name, settings.port))
+    return 0
+
+
+def _migrate(_parsed: argparse.Namespace) -> int:
+    # imported here: the one-process mode has no use for PostgreSQL
+    from services.shared.process.scaled import migrate_all
+
+    changed = asyncio.run(migrate_all(tuple(KINDS.values()), load_settings(Settings)))
+    sys.stdout.write(f"migrated: {', '.join(changed) or 'nothing to do'}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

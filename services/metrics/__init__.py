@@ -1,0 +1,1 @@
+"""Metrics: what people did with what they got; the funnel."""

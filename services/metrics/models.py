@@ -1,0 +1,8 @@
+"""The tables of metrics."""
+
+from sqlalchemy import MetaData
+
+from services.shared.database import ground_tables
+
+metadata = MetaData()
+ground_tables(metadata)

@@ -1,0 +1,29 @@
+"""The settings of push."""
+
+from datetime import time
+from typing import Any, Literal
+
+from pydantic import Field, SecretStr, field_validator
+
+from services.shared.settings import Settings, Words, split_words
+
+
+class PushSettings(Settings):
+    """What only push is told."""
+
+    mail: Literal["smtp", "local"] | None = None
+    smtp_url: SecretStr | None = None
+    mail_from: str = "Baitwell <hello@baitwell.example>"
+    mail_lanes: int = Field(default=10, ge=1, le=500)
+    quiet_start: time = time(21, 0)
+    quiet_end: time = time(8, 0)
+    cap_day: int = Field(default=2, ge=0)
+    cap_week: int = Field(default=4, ge=0)
+    webhook_url: str | None = None
+    webhook_secret: SecretStr | None = None
+    webhook_allowed_hosts: Words = ()
+
+    @field_validator("webhook_allowed_hosts", mode="before")
+    @classmethod
+    def _split_hosts(cls, value: Any) -> Any:
+        return split_words(value)

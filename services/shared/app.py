@@ -1,0 +1,199 @@
+"""The app factory: what a service contributes becomes a FastAPI app with relay, consumer and tasks.
+
+It can be called many times in one process; nothing is made at import.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from fastapi import APIRouter, FastAPI
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute
+
+from services.shared.bus import BusUnavailable
+from services.shared.errors import DatabaseUnavailable
+from services.shared.events import TOPICS
+from services.shared.ground import Ground
+from services.shared.outbox import Relay
+from services.shared.runner.consumer import ConsumerRunner, ConsumerSpec
+from services.shared.runner.gauges import Gauges
+from services.shared.runner.supervisor import BackgroundTask, Supervisor
+from services.shared.web.middleware import BodyLimit, EdgeMiddleware
+from services.shared.web.problems import ProblemPage, handle_problems
+
+ReadyCheck = Callable[[], Awaitable[str | None]]
+"""None when all is well, else one line that says what is not ready."""
+
+DEFAULT_LIMIT = 64 * 1024
+
+
+@dataclass(frozen=True)
+class Service:
+    """What one service contributes to its app.
+
+    `state` is reached by endpoints as `request.app.state.service`; `closers` run at the end.
+    """
+
+    name: str
+    state: Any
+    routers: Sequence[APIRouter] = ()
+    routes: Sequence[BaseRoute] = ()
+    consumer: ConsumerSpec | None = None
+    tasks: Sequence[BackgroundTask] = ()
+    ready: dict[str, ReadyCheck] = field(default_factory=dict)
+    closers: Sequence[Callable[[], Awaitable[None]]] = ()
+    limit: BodyLimit = lambda _path: DEFAULT_LIMIT
+    problem_page: ProblemPage | None = None
+    openapi: Callable[[dict[str, Any]], dict[str, Any]] | None = None
+
+
+def create_app(service: Service, ground: Ground[Any]) -> FastAPI:
+    """The app of one service. Its background work starts and stops with its lifespan."""
+    engine = _Engine(service, ground)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        await engine.start()
+        try:
+            yield
+        finally:
+            await engine.stop()
+
+    app = FastAPI(
+        title=f"Baitwell {service.name}",
+        version="1",
+        lifespan=lifespan,
+        docs_url=f"/docs/{service.name}",
+        openapi_url=f"/docs/{service.name}/openapi.json",
+        redoc_url=None,
+    )
+    app.state.service = service.state
+    app.state.ground = ground
+    app.state.keys = ground.keys
+    app.state.public_origin = _origin(ground.settings.public_url)
+    app.state.engine = engine
+    handle_problems(app, service.problem_page)
+    app.add_middleware(
+        EdgeMiddleware,
+        service=service.name,
+        telemetry=ground.telemetry,
+        limit=service.limit,
+        new_id=ground.ids.new,
+    )
+    app.router.routes.extend(service.routes)
+    for router in service.routers:
+        app.include_router(router)
+    _add_health(app, engine)
+    if service.openapi is not None:
+        _extend_openapi(app, service.openapi)
+    return app
+
+
+class _Engine:
+    """A service's background work: relay, consumer, gauges, tasks."""
+
+    def __init__(self, service: Service, ground: Ground[Any]) -> None:
+        self.service = service
+        self.ground = ground
+        self.supervisor = Supervisor(ground.clock)
+        self.relay = Relay(ground.database, ground.bus, ground.clock, holder=ground.member)
+        self.consumer: ConsumerRunner | None = None
+        if service.consumer is not None:
+            self.consumer = ConsumerRunner(
+                service.consumer,
+                ground.database,
+                ground.bus,
+                ground.clock,
+                member=ground.member,
+                telemetry=ground.telemetry,
+            )
+        self.gauges = Gauges(service.name, service.consumer, ground, self.supervisor)
+        self.log_ready = asyncio.Event()
+
+    async def start(self) -> None:
+        self.supervisor.start(BackgroundTask("log", self._connect))
+        for task in self.service.tasks:
+            self.supervisor.start(task)
+
+    async def _connect(self, stop: asyncio.Event) -> None:
+        """Connect to the log, however long it takes, then start what needs it. Requests do not wait."""
+        while not stop.is_set():
+            try:
+                await self.ground.bus.start(tuple(TOPICS))
+            except BusUnavailable:
+                await self.ground.clock.wait(stop, 1.0)
+                continue
+            self.log_ready.set()
+            self.supervisor.start(BackgroundTask("relay", self.relay.run))
+            self.supervisor.start(BackgroundTask("gauges", self.gauges.run))
+            if self.consumer is not None:
+                self.supervisor.start(BackgroundTask("consumer", self.consumer.run))
+            await stop.wait()
+
+    async def stop(self) -> None:
+        self.relay.wake()
+        await self.supervisor.stop()
+        for close in self.service.closers:
+            await close()
+
+    async def unready(self) -> dict[str, str]:
+        """The parts that are not ready, each with one line that says why."""
+        wrong: dict[str, str] = {}
+        try:
+            await self.ground.database.read(lambda session: session.connection())
+        except DatabaseUnavailable:
+            wrong["database"] = "the database does not answer"
+        if not self.log_ready.is_set():
+            wrong["log"] = "the event log does not answer yet"
+        if self.consumer is not None and self.consumer.stopped:
+            wrong["consumer"] = self.consumer.stopped
+        for name, check in self.service.ready.items():
+            reason = await check()
+            if reason:
+                wrong[name] = reason
+        return wrong
+
+
+def _add_health(app: FastAPI, engine: _Engine) -> None:
+    async def live(_request: Request) -> Response:
+        return JSONResponse({"status": "ok"})
+
+    async def ready(_request: Request) -> Response:
+        wrong = await engine.unready()
+        body = {
+            "status": "unready" if wrong else "ok",
+            "service": engine.service.name,
+            "parts": wrong,
+        }
+        return JSONResponse(body, status_code=503 if wrong else 200)
+
+    async def metrics(_request: Request) -> Response:
+        # imported here: the exposition is not needed on the way to ready
+        from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+        await engine.gauges.refresh()
+        return Response(generate_latest(engine.ground.registry), media_type=CONTENT_TYPE_LATEST)
+
+    app.router.add_route("/health/live", live, include_in_schema=False)
+    app.router.add_route("/health/ready", ready, include_in_schema=False)
+    app.router.add_route("/metrics", metrics, include_in_schema=False)
+
+
+def _extend_openapi(app: FastAPI, extend: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+    inner = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            app.openapi_schema = extend(inner())
+        return app.openapi_schema
+
+    app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way to extend it
+
+
+def _origin(public_url: str) -> str:
+    scheme, _, rest = public_url.partition("://")
+    return f"{scheme}://{rest.split('/', 1)[0]}"

@@ -1,0 +1,1 @@
+"""Outgoing HTTP: calls between services, with deadlines."""

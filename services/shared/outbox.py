@@ -1,0 +1,143 @@
+"""The outbox: what a service says is written in the transaction of what it did, and relayed afterwards.
+
+One relay per service (a lease) reads the rows in their order, publishes them and deletes what was
+acknowledged. A crash in between publishes again: consumers take repeats.
+"""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+from sqlalchemy import BigInteger, LargeBinary, String, column, delete, func, insert, select, table
+from sqlmodel import Session
+
+from services.shared.bus import Bus, BusUnavailable
+from services.shared.clock import Clock
+from services.shared.database import Database, Document, Moment
+from services.shared.database.base import WAKE
+from services.shared.database.lease import acquire, release
+from services.shared.errors import DatabaseUnavailable
+from services.shared.events import Message
+
+log = logging.getLogger(__name__)
+
+OUTBOX = table(
+    "outbox",
+    column("id", BigInteger),
+    column("topic", String),
+    column("key", String),
+    column("headers", Document()),
+    column("value", LargeBinary),
+    column("written_at", Moment),
+)
+
+_LEASE = timedelta(seconds=10)
+_RENEW = 3.0
+_IDLE = 0.5
+_AWAY = 1.0
+
+
+def put(session: Session, messages: Sequence[Message], written_at: datetime) -> None:
+    """Write messages to the outbox, in order, as part of the session's transaction."""
+    if not messages:
+        return
+    session.execute(
+        insert(OUTBOX),
+        [
+            {
+                "topic": message.topic,
+                "key": message.key,
+                "headers": message.headers,
+                "value": message.value,
+                "written_at": written_at,
+            }
+            for message in messages
+        ],
+    )
+    session.info[WAKE] = True
+
+
+class OutboxState(NamedTuple):
+    """How many messages wait (an upper bound, cheap to ask), and since when the oldest does."""
+
+    depth: int
+    oldest: datetime | None
+
+
+def state(session: Session) -> OutboxState:
+    """The state of the outbox, from both ends of its index."""
+    low, high = session.execute(select(func.min(OUTBOX.c.id), func.max(OUTBOX.c.id))).one()
+    if low is None:
+        return OutboxState(0, None)
+    oldest = session.execute(select(OUTBOX.c.written_at).where(OUTBOX.c.id == low)).scalar()
+    return OutboxState(int(high - low + 1), oldest)
+
+
+class Relay:
+    """Moves a service's outbox to the log."""
+
+    def __init__(
+        self, database: Database, bus: Bus, clock: Clock, *, holder: str, batch: int = 500
+    ) -> None:
+        self._database = database
+        self._bus = bus
+        self._clock = clock
+        self._holder = holder
+        self._batch = batch
+        self._wake = asyncio.Event()
+        self._renewed = float("-inf")
+        self.published = 0
+        database.on_commit(self._wake.set)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Relay until `stop` is set; then give the lease back."""
+        while not stop.is_set():
+            try:
+                moved = await self.step()
+            except (BusUnavailable, DatabaseUnavailable) as error:
+                log.warning("relay waits: %s", type(error).__name__)
+                await self._clock.wait(stop, _AWAY)
+                continue
+            if moved == 0:
+                await self._clock.wait(self._wake, _IDLE)
+        self._renewed = float("-inf")
+        await self._database.transaction(lambda s: release(s, "relay", self._holder))
+
+    def wake(self) -> None:
+        """Look at once, also when told to stop."""
+        self._wake.set()
+
+    async def step(self) -> int:
+        """Relay one batch; how many messages it was. 0 also when another process has the lease."""
+        self._wake.clear()
+        if not await self._has_lease():
+            return 0
+        rows = await self._database.read(self._oldest)
+        if not rows:
+            return 0
+        await self._bus.publish([_message(row) for row in rows])
+        ids = [row.id for row in rows]
+        await self._database.transaction(
+            lambda s: s.execute(delete(OUTBOX).where(OUTBOX.c.id.in_(ids)))
+        )
+        self.published += len(rows)
+        return len(rows)
+
+    async def _has_lease(self) -> bool:
+        if self._clock.monotonic() - self._renewed < _RENEW:
+            return True
+        ours = await self._database.transaction(
+            lambda s: acquire(s, "relay", self._holder, _LEASE, self._clock)
+        )
+        self._renewed = self._clock.monotonic() if ours else float("-inf")
+        return ours
+
+    def _oldest(self, session: Session) -> Sequence[Any]:
+        return session.execute(select(OUTBOX).order_by(OUTBOX.c.id).limit(self._batch)).all()
+
+
+def _message(row: Any) -> Message:
+    headers = tuple((name, value) for name, value in row.headers)
+    return Message(row.topic, row.key, headers, row.value)

@@ -1,0 +1,1 @@
+"""How processes are made: one with everything on SQLite, or one per service on PostgreSQL and Kafka."""

@@ -1,0 +1,172 @@
+"""Everything in one process: a SQLite file per service, the log in one more, all on one port."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+from fastapi import FastAPI
+from prometheus_client import CollectorRegistry
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from services.shared.app import create_app
+from services.shared.auth import migrations as auth_migrations
+from services.shared.auth.keys import Keys
+from services.shared.auth.models import metadata as auth_metadata
+from services.shared.bus.sqlite import SqliteBus
+from services.shared.clock import Clock, SystemClock
+from services.shared.contact import ContactKeys
+from services.shared.database import migrations
+from services.shared.database.sqlite import SqliteDatabase
+from services.shared.ground import Ground
+from services.shared.http.internal import InternalClient
+from services.shared.ids import Ids
+from services.shared.process.directory import DataDirectory, Secrets
+from services.shared.process.kinds import ServiceKind
+from services.shared.process.routing import OneProcess
+from services.shared.settings import Settings, load_settings
+from services.shared.telemetry import Telemetry
+from services.shared.tokens import KeyRing, Tokens
+from services.shared.web.problems import handle_problems
+
+
+@dataclass
+class Embedded:
+    """The one process: its apps by service, and the ASGI app in front of them."""
+
+    apps: dict[str, FastAPI]
+    front: OneProcess
+    grounds: dict[str, Ground[Any]]
+    keys: Keys
+    secrets: Secrets
+
+    async def first_key(self) -> str | None:
+        """An admin key, the first time only."""
+        if await self.keys.listing():
+            return None
+        return await self.keys.create("first admin key", ["admin"])
+
+
+@dataclass(frozen=True)
+class EmbeddedParts:
+    """What tests and the demonstration put in place of the defaults."""
+
+    clock: Clock = field(default_factory=SystemClock)
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+
+
+def open_embedded(
+    kinds: Sequence[ServiceKind],
+    settings: Settings,
+    directory: DataDirectory,
+    parts: EmbeddedParts | None = None,
+) -> Embedded:
+    """Open databases and build apps. Nothing runs before the front's lifespan. Raises `SetupError`."""
+    parts = parts or EmbeddedParts()
+    clock, ids = parts.clock, Ids(parts.clock)
+    secrets = directory.secrets()
+    auth_database = _database(directory, "auth")
+    _migrate(auth_database, auth_migrations, auth_metadata)
+    keys = Keys(auth_database, clock, ids)
+    bus = SqliteBus(directory.file("log"), clock)
+    registry = CollectorRegistry()
+    telemetry = Telemetry(registry)
+    secret_keys = settings.secret_keys.get_secret_value() if settings.secret_keys else None
+    contact_key = settings.contact_key.get_secret_value() if settings.contact_key else None
+    tokens = Tokens(KeyRing.parse(secret_keys or secrets.secret_keys))
+    contact_keys = ContactKeys((contact_key or secrets.contact_key).encode())
+    neighbours: dict[str, InternalClient] = {}
+    apps: dict[str, FastAPI] = {}
+    grounds: dict[str, Ground[Any]] = {}
+    for kind in kinds:
+        database = _database(directory, kind.name)
+        _migrate(database, kind.migrations, kind.metadata)
+        ground: Ground[Any] = Ground(
+            service=kind.name,
+            member=f"{kind.name}-1",
+            settings=load_settings(kind.settings, kind.name, **parts.overrides),
+            clock=clock,
+            ids=ids,
+            database=database,
+            bus=bus,
+            tokens=tokens,
+            contact_keys=contact_keys,
+            keys=keys,
+            telemetry=telemetry,
+            neighbours=neighbours,
+        )
+        grounds[kind.name] = ground
+        apps[kind.name] = create_app(kind.build(ground), ground)
+    for name, app in apps.items():
+        neighbours[name] = InternalClient(
+            f"http://{name}", secrets.internal_key, transport=httpx.ASGITransport(app=app)
+        )
+
+    async def close() -> None:
+        for client in neighbours.values():
+            await client.close()
+        await bus.close()
+        for ground in grounds.values():
+            await ground.database.close()
+        await auth_database.close()
+        directory.close()
+
+    own = _own_app(apps, keys, secrets, close)
+    return Embedded(apps, OneProcess(apps, own), grounds, keys, secrets)
+
+
+def _database(directory: DataDirectory, name: str) -> SqliteDatabase:
+    return SqliteDatabase(directory.file(name))
+
+
+def _migrate(database: SqliteDatabase, package: Any, metadata: Any) -> None:
+    with database.writer.begin() as connection:
+        if not migrations.check(connection, package):
+            migrations.upgrade(connection, package, metadata)
+
+
+def _own_app(apps: Mapping[str, FastAPI], keys: Keys, secrets: Secrets, close: Any) -> FastAPI:
+    """What belongs to the process and to no service: its life, its health, its metrics."""
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        await keys.ensure("internal calls", ["internal"], secrets.internal_key)
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(close)
+            for app in apps.values():
+                await stack.enter_async_context(app.router.lifespan_context(app))
+            yield
+
+    own = FastAPI(
+        title="Baitwell", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None
+    )
+    handle_problems(own)
+
+    async def live(_request: Request) -> Response:
+        return JSONResponse({"status": "ok"})
+
+    async def ready(_request: Request) -> Response:
+        wrong = {name: await app.state.engine.unready() for name, app in apps.items()}
+        wrong = {name: parts for name, parts in wrong.items() if parts}
+        return JSONResponse(
+            {"status": "unready" if wrong else "ok", "parts": wrong},
+            status_code=503 if wrong else 200,
+        )
+
+    async def metrics(_request: Request) -> Response:
+        # imported here: the exposition is not needed on the way to ready
+        from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+        for app in apps.values():
+            await app.state.engine.gauges.refresh()
+        first = next(iter(apps.values()))
+        return Response(
+            generate_latest(first.state.ground.registry), media_type=CONTENT_TYPE_LATEST
+        )
+
+    own.router.add_route("/health/live", live, include_in_schema=False)
+    own.router.add_route("/health/ready", ready, include_in_schema=False)
+    own.router.add_route("/metrics", metrics, include_in_schema=False)
+    return own

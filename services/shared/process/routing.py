@@ -1,0 +1,72 @@
+"""Who answers what: one table, used by the one-process mode, the development proxy and the manifests.
+
+A prefix matches a whole segment: `/o` answers `/o/x`, not `/openapi.json`.
+"""
+
+from collections.abc import Mapping
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+PREFIXES: dict[str, str] = {
+    "/b": "capture",
+    "/f": "capture",
+    "/r": "capture",
+    "/v1/baits": "capture",
+    "/people": "profile",
+    "/v1/profiles": "profile",
+    "/v1/segments": "profile",
+    "/campaigns": "push",
+    "/mailbox": "push",
+    "/v1/templates": "push",
+    "/v1/campaigns": "push",
+    "/v1/deliveries": "push",
+    "/c": "metrics",
+    "/o": "metrics",
+    "/u": "metrics",
+    "/v1/engagements": "metrics",
+    "/v1/funnel": "metrics",
+    "/static": "metrics",
+    "/docs/capture": "capture",
+    "/docs/profile": "profile",
+    "/docs/push": "push",
+    "/docs/metrics": "metrics",
+}
+
+EXACT: dict[str, str] = {
+    "/": "metrics",
+    "/login": "metrics",
+    "/logout": "metrics",
+    "/embed.js": "capture",
+}
+
+INTERNAL = "/internal"
+"""Paths that services offer each other: never proxied."""
+
+
+def service_of(path: str) -> str | None:
+    """The service that answers a path; None when nobody does."""
+    exact = EXACT.get(path)
+    if exact is not None:
+        return exact
+    segments = path.split("/", 3)
+    for length in (2, 3):
+        found = PREFIXES.get("/".join(segments[:length]))
+        if found is not None:
+            return found
+    return None
+
+
+class OneProcess:
+    """Sends each request of one port to the app that answers it."""
+
+    def __init__(self, apps: Mapping[str, ASGIApp], own: ASGIApp) -> None:
+        self._apps = apps
+        self._own = own
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._own(scope, receive, send)
+            return
+        name = service_of(scope["path"])
+        app = self._own if name is None else self._apps[name]
+        await app(scope, receive, send)

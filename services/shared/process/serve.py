@@ -1,0 +1,62 @@
+"""Serving an app on a port until somebody says stop."""
+
+import asyncio
+import errno
+import socket
+from collections.abc import Callable
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from services.shared.errors import SetupError
+
+_BACKLOG = 2048
+_GRACE = 3
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket. Raises `SetupError` with what to do."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        if error.errno == errno.EADDRINUSE:
+            raise SetupError(
+                f"port {port} is taken: stop what uses it, or set BAITWELL_PORT to another"
+            ) from error
+        raise SetupError(f"can't listen on {host}:{port}: {error.strerror}") from error
+    listener.listen(_BACKLOG)
+    listener.set_inheritable(True)
+    return listener
+
+
+async def serve(app: ASGIApp, listener: socket.socket, on_ready: Callable[[], None]) -> None:
+    """Serve until SIGINT or SIGTERM; requests under way get their answers first."""
+    config = uvicorn.Config(
+        app,
+        http="httptools",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        lifespan="on",
+        timeout_graceful_shutdown=_GRACE,
+        backlog=_BACKLOG,
+    )
+    server = uvicorn.Server(config)
+    announcing = asyncio.create_task(_announce(server, on_ready))
+    try:
+        await server.serve(sockets=[listener])
+    finally:
+        announcing.cancel()
+    if not server.started:
+        raise SetupError("the start failed; the lines above say why")
+
+
+async def _announce(server: uvicorn.Server, on_ready: Callable[[], None]) -> None:
+    while not server.started:  # noqa: ASYNC110  # uvicorn offers no event
+        await asyncio.sleep(0.01)
+    on_ready()

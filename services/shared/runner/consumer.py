@@ -1,0 +1,262 @@
+"""The consumer runner: reads topics, hands events to a service's handlers, each effect once.
+
+A batch of one partition is one transaction: the position moves by compare-and-set, then the handlers
+run. When a batch fails by itself its records are tried one by one, and one that keeps failing is parked,
+with what comes behind it under the same key. When the database or the log is away, the runner waits.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import groupby
+from typing import Any
+
+from sqlmodel import Session
+
+from services.shared.bus import Batch, Bus, BusUnavailable, Partition, Subscription
+from services.shared.clock import Clock
+from services.shared.database import Database
+from services.shared.errors import DatabaseUnavailable
+from services.shared.events import Event, Received, Record, UnknownEvent, decode
+from services.shared.runner import parked, positions
+from services.shared.telemetry import Telemetry
+
+log = logging.getLogger(__name__)
+
+Handler = Callable[[Session, Sequence[Received[Any]]], None]
+"""Acts on consecutive events, in order, inside the transaction that moves the position."""
+
+_ATTEMPTS = 3
+_LIMIT = 2000
+_WAIT = 1.0
+_STANDSTILL = 15.0
+
+
+@dataclass(frozen=True)
+class ConsumerSpec:
+    """What a service reads: handlers by event; consecutive events with the same handler come together."""
+
+    name: str
+    topics: tuple[str, ...]
+    handlers: Mapping[type[Event], Handler]
+
+
+class ConsumerRunner:
+    """Runs one consumer in one process."""
+
+    def __init__(
+        self,
+        spec: ConsumerSpec,
+        database: Database,
+        bus: Bus,
+        clock: Clock,
+        *,
+        member: str,
+        telemetry: Telemetry,
+    ) -> None:
+        self.spec = spec
+        self._database = database
+        self._bus = bus
+        self._clock = clock
+        self._member = member
+        self._telemetry = telemetry
+        self._at: dict[Partition, int | None] = {}
+        self._retrying = False
+        self._moved_at = clock.monotonic()
+        self.stopped: str | None = None
+        """Why this consumer handles nothing any more (an event of a newer program), else None."""
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Consume until `stop` is set; what is being handled is finished."""
+        subscription = await self._join(stop)
+        if subscription is None:
+            return
+        try:
+            while not stop.is_set():
+                await self._turn(subscription, stop)
+        finally:
+            await subscription.close()
+
+    async def _turn(self, subscription: Subscription, stop: asyncio.Event) -> None:
+        try:
+            batches = await subscription.fetch(_LIMIT, _WAIT)
+            for batch in batches:
+                if stop.is_set():
+                    return
+                await self._handle(subscription, batch, stop)
+            if not batches:
+                await self._watch(subscription)
+        except BusUnavailable:
+            log.warning("consumer %s waits for the log", self.spec.name)
+            await self._clock.wait(stop, 1.0)
+
+    async def _join(self, stop: asyncio.Event) -> Subscription | None:
+        while not stop.is_set():
+            try:
+                return await self._bus.subscribe(
+                    self.spec.name, self._member, self.spec.topics, self._positions
+                )
+            except (BusUnavailable, DatabaseUnavailable):
+                log.warning("consumer %s can't join yet", self.spec.name)
+                await self._clock.wait(stop, 1.0)
+        return None
+
+    async def _positions(self, partitions: Sequence[Partition]) -> dict[Partition, int]:
+        known = await self._database.read(
+            lambda session: positions.stored(session, self.spec.name, self.spec.topics)
+        )
+        for partition in partitions:
+            self._at[partition] = known.get(partition)
+        return {partition: known[partition] for partition in partitions if partition in known}
+
+    async def _handle(self, subscription: Subscription, batch: Batch, stop: asyncio.Event) -> None:
+        try:
+            failure = await self._attempt(lambda s: self._apply(s, batch), stop)
+            if failure is None:
+                self._done(batch.partition, batch.next, len(batch.records))
+                return
+            log.warning("consumer %s: a batch failed: %s", self.spec.name, failure)
+            for record in batch.records:
+                await self._handle_alone(Batch(batch.partition, (record,)), stop)
+        except positions.PositionMoved:
+            log.warning("consumer %s: position of %s was moved", self.spec.name, batch.partition)
+            await subscription.seek(batch.partition)
+        except UnknownEvent as unknown:
+            subscription.pause(batch.partition)
+            self.stopped = str(unknown)
+            log.error("consumer %s stopped at %s: %s", self.spec.name, batch.partition, unknown)
+        except _Stopped:
+            return
+
+    async def _handle_alone(self, single: Batch, stop: asyncio.Event) -> None:
+        failure: str | None = None
+        for attempt in range(_ATTEMPTS):
+            failure = await self._attempt(lambda s: self._apply(s, single), stop)
+            if failure is None:
+                break
+            await self._clock.sleep(0.02 * 4**attempt)
+        else:
+            reason = failure
+            await self._patiently(partial(self._park, single=single, reason=reason), stop)
+            self._telemetry.parked.labels(self.spec.name, single.partition.topic).inc()
+            log.error("consumer %s parked a record: %s", self.spec.name, reason)
+        self._done(single.partition, single.next, 1)
+
+    async def _attempt(self, work: Callable[[Session], None], stop: asyncio.Event) -> str | None:
+        """Run `work` as a transaction: None when it is committed, else what was wrong with it."""
+        try:
+            await self._patiently(work, stop)
+        except (positions.PositionMoved, UnknownEvent, _Stopped):
+            raise
+        except Exception as error:  # noqa: BLE001  # the runner: counted, retried, parked
+            return _describe(error)
+        return None
+
+    async def _patiently(self, work: Callable[[Session], None], stop: asyncio.Event) -> None:
+        """Run `work` as a transaction; wait as long as the database is away."""
+        pause = 0.1
+        while True:
+            try:
+                await self._database.transaction(work)
+            except DatabaseUnavailable:
+                self._retrying = True
+                log.warning("consumer %s waits for the database", self.spec.name)
+                if await self._clock.wait(stop, pause):
+                    raise _Stopped from None
+                pause = min(pause * 2, 5.0)
+            else:
+                self._retrying = False
+                return
+
+    def _apply(self, session: Session, batch: Batch) -> None:
+        positions.move(
+            session, self.spec.name, batch.partition, self._at.get(batch.partition), batch.next
+        )
+        keys = sorted({record.key for record in batch.records})
+        waiting = parked.parked_keys(session, self.spec.name, batch.partition.topic, keys)
+        behind = [record for record in batch.records if record.key in waiting]
+        if behind:
+            parked.park(session, self.spec.name, behind, parked.BEHIND, 0, self._clock.now())
+        events = [
+            received
+            for record in batch.records
+            if record.key not in waiting and (received := decode(record)) is not None
+        ]
+        self.dispatch(session, events)
+
+    def dispatch(self, session: Session, events: Sequence[Received[Event]]) -> None:
+        """Hand events to their handlers, in order, runs of the same handler together."""
+        for handler, run in _runs(self.spec.handlers, events):
+            handler(session, run)
+
+    def _park(self, session: Session, single: Batch, reason: str | None) -> None:
+        expected = self._at.get(single.partition)
+        positions.move(session, self.spec.name, single.partition, expected, single.next)
+        parked.park(
+            session, self.spec.name, single.records, reason or "", _ATTEMPTS, self._clock.now()
+        )
+
+    def _done(self, partition: Partition, position: int, records: int) -> None:
+        self._at[partition] = position
+        self._moved_at = self._clock.monotonic()
+        self._telemetry.handled.labels(self.spec.name, partition.topic).inc(records)
+
+    async def _watch(self, subscription: Subscription) -> None:
+        """Begin fetching anew when nothing moves although there is something to read."""
+        if self._retrying or self._clock.monotonic() - self._moved_at < _STANDSTILL:
+            return
+        self._moved_at = self._clock.monotonic()
+        lag = await positions.lag(self._database, self._bus, self.spec.name, self.spec.topics)
+        ours = subscription.assigned()
+        if self.stopped is None and any(n for partition, n in lag.items() if partition in ours):
+            log.warning("consumer %s stands still under lag: fetching anew", self.spec.name)
+            self._telemetry.refetched.labels(self.spec.name).inc()
+            await subscription.restart()
+
+    async def replay(self) -> tuple[int, int]:
+        """Handle parked records again, in key order; (handled, still parked)."""
+        handled = 0
+        stuck: set[str] = set()
+        while True:
+            pairs = await self._database.read(
+                lambda session: parked.oldest_of_each_key(session, self.spec.name)
+            )
+            ready = [(id_, record) for id_, record in pairs if record.key not in stuck]
+            if not ready:
+                return handled, len(stuck)
+            for parked_id, record in ready:
+                if await self._replay_one(parked_id, record):
+                    handled += 1
+                else:
+                    stuck.add(record.key)
+
+    async def _replay_one(self, parked_id: int, record: Record) -> bool:
+        def work(session: Session) -> None:
+            received = decode(record)
+            if parked.remove(session, parked_id) and received is not None:
+                self.dispatch(session, [received])
+
+        failure = await self._attempt(work, asyncio.Event())
+        if failure is not None:
+            log.warning("a parked record failed again: %s", failure)
+        return failure is None
+
+
+class _Stopped(Exception):
+    """The process is ending: leave the batch as it is."""
+
+
+def _runs(
+    handlers: Mapping[type[Event], Handler], events: Sequence[Received[Event]]
+) -> Iterator[tuple[Handler, list[Received[Event]]]]:
+    wanted = [received for received in events if type(received.event) in handlers]
+    for handler, run in groupby(wanted, key=lambda received: handlers[type(received.event)]):
+        yield handler, list(run)
+
+
+def _describe(error: Exception) -> str:
+    """The kind of an error and, for our own ones, its text; never the text of a driver, which may quote data."""
+    name = type(error).__name__
+    return f"{name}: {error}" if type(error).__module__.startswith("services.") else name

@@ -1,0 +1,141 @@
+"""Parked records: those that their consumer could not handle, and those that came behind them."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Integer,
+    LargeBinary,
+    String,
+    and_,
+    column,
+    delete,
+    func,
+    insert,
+    select,
+    table,
+)
+from sqlmodel import Session
+
+from services.shared.database import Document, Moment
+from services.shared.events import Record
+
+PARKED = table(
+    "parked",
+    column("id", BigInteger),
+    column("consumer", String),
+    column("topic", String),
+    column("partition", Integer),
+    column("offset", BigInteger),
+    column("key", String),
+    column("headers", Document()),
+    column("value", LargeBinary),
+    column("reason", String),
+    column("attempts", Integer),
+    column("parked_at", Moment),
+)
+
+BEHIND = "behind a parked record of the same key"
+
+
+def park(
+    session: Session,
+    consumer: str,
+    records: Sequence[Record],
+    reason: str,
+    attempts: int,
+    at: datetime,
+) -> None:
+    """Put records aside, in the transaction that moves the position past them."""
+    session.execute(
+        insert(PARKED),
+        [
+            {
+                "consumer": consumer,
+                "topic": record.topic,
+                "partition": record.partition,
+                "offset": record.offset,
+                "key": record.key,
+                "headers": record.headers,
+                "value": record.value,
+                "reason": reason[:500],
+                "attempts": attempts,
+                "parked_at": at,
+            }
+            for record in records
+        ],
+    )
+
+
+def parked_keys(session: Session, consumer: str, topic: str, keys: Sequence[str]) -> frozenset[str]:
+    """Those of `keys` that have a parked record."""
+    any_parked = session.execute(
+        select(PARKED.c.id)
+        .where(and_(PARKED.c.consumer == consumer, PARKED.c.topic == topic))
+        .limit(1)
+    ).first()
+    if any_parked is None:
+        return frozenset()
+    rows = session.execute(
+        select(PARKED.c.key)
+        .where(and_(PARKED.c.consumer == consumer, PARKED.c.topic == topic, PARKED.c.key.in_(keys)))
+        .distinct()
+    )
+    return frozenset(rows.scalars())
+
+
+def listing(session: Session, limit: int = 100) -> Sequence[Any]:
+    """The oldest parked records: everything but their payload."""
+    return session.execute(
+        select(
+            PARKED.c.id,
+            PARKED.c.consumer,
+            PARKED.c.topic,
+            PARKED.c.partition,
+            PARKED.c.offset,
+            PARKED.c.key,
+            PARKED.c.reason,
+            PARKED.c.attempts,
+            PARKED.c.parked_at,
+        )
+        .order_by(PARKED.c.id)
+        .limit(limit)
+    ).all()
+
+
+def count(session: Session) -> dict[tuple[str, str], int]:
+    """How many records are parked, by consumer and topic."""
+    rows = session.execute(
+        select(PARKED.c.consumer, PARKED.c.topic, func.count()).group_by(
+            PARKED.c.consumer, PARKED.c.topic
+        )
+    )
+    return {(consumer, topic): number for consumer, topic, number in rows}
+
+
+def oldest_of_each_key(
+    session: Session, consumer: str, limit: int = 100
+) -> list[tuple[int, Record]]:
+    """The oldest parked record of every key: those that may be handled next."""
+    first = (
+        select(func.min(PARKED.c.id))
+        .where(PARKED.c.consumer == consumer)
+        .group_by(PARKED.c.topic, PARKED.c.key)
+    )
+    rows = session.execute(
+        select(PARKED).where(PARKED.c.id.in_(first)).order_by(PARKED.c.id).limit(limit)
+    )
+    return [(row.id, _record(row)) for row in rows]
+
+
+def remove(session: Session, parked_id: int) -> bool:
+    """Take a record out of the parked ones; False when somebody else has."""
+    result = session.execute(delete(PARKED).where(PARKED.c.id == parked_id))
+    return bool(result.rowcount)  # type: ignore[attr-defined]  # a CursorResult
+
+
+def _record(row: Any) -> Record:
+    headers = tuple((name, value) for name, value in row.headers)
+    return Record(row.topic, row.partition, row.offset, row.key, headers, row.value)

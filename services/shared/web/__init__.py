@@ -1,0 +1,1 @@
+"""The HTTP edge: strict bodies, problem documents, limits, languages, and the page shell."""

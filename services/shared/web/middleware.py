@@ -1,0 +1,99 @@
+"""Pure ASGI middleware at the edge: correlation id, body limit, latency, headers that every answer has."""
+
+import re
+import time
+from collections.abc import Callable
+from uuid import UUID
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from services.shared import correlation
+from services.shared.errors import TooLarge
+from services.shared.telemetry import Telemetry
+from services.shared.web.problems import problem_response
+
+_SANE_ID = re.compile(r"[A-Za-z0-9._-]{8,64}\Z")
+_UNMEASURED = frozenset({"/metrics", "/health/live", "/health/ready"})
+
+BodyLimit = Callable[[str], int]
+"""The most bytes that a request to a path may have."""
+
+
+class EdgeMiddleware:
+    """Outermost: everything else happens inside it."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        service: str,
+        telemetry: Telemetry,
+        limit: BodyLimit,
+        new_id: Callable[[], UUID],
+    ) -> None:
+        self._app = app
+        self._service = service
+        self._requests = telemetry.requests
+        self._limit = limit
+        self._new_id = new_id
+        self._children: dict[tuple[str, str, int], Callable[[float], None]] = {}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        given = Headers(scope=scope).get("x-request-id", "")
+        correlation_id = given if _SANE_ID.match(given) else str(self._new_id())
+        start = time.perf_counter()
+        status = 500
+
+        async def sending(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(scope=message)
+                headers["x-request-id"] = correlation_id
+                headers.setdefault("x-content-type-options", "nosniff")
+                headers.setdefault("referrer-policy", "strict-origin-when-cross-origin")
+            await send(message)
+
+        with correlation.correlated(correlation_id):
+            try:
+                await self._within_limit(scope, receive, sending)
+            finally:
+                self._measure(scope, status, time.perf_counter() - start)
+
+    async def _within_limit(self, scope: Scope, receive: Receive, send: Send) -> None:
+        limit = self._limit(scope["path"])
+        declared = Headers(scope=scope).get("content-length")
+        if declared is not None and declared.isdigit() and int(declared) > limit:
+            await problem_response(Request(scope), TooLarge())(scope, receive, send)
+            return
+        seen = 0
+
+        async def counting() -> Message:
+            nonlocal seen
+            message = await receive()
+            if message["type"] == "http.request":
+                seen += len(message.get("body", b""))
+                if seen > limit:
+                    raise TooLarge
+            return message
+
+        await self._app(scope, counting, send)
+
+    def _measure(self, scope: Scope, status: int, seconds: float) -> None:
+        if scope["path"] in _UNMEASURED:
+            return
+        route = scope.get("route")
+        template = getattr(route, "path", None) or "unmatched"
+        key = (template, scope["method"], status)
+        observe = self._children.get(key)
+        if observe is None:
+            method = scope["method"] if len(scope["method"]) < 8 else "other"
+            observe = self._requests.labels(self._service, template, method, str(status)).observe
+            if len(self._children) < 500:
+                self._children[key] = observe
+        observe(seconds)

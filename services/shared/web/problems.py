@@ -1,0 +1,103 @@
+"""Errors become problem documents (RFC 9457), or, for a browser, a page."""
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse
+
+from services.shared import correlation
+from services.shared.errors import (
+    Forbidden,
+    Invalid,
+    Malformed,
+    MethodNotAllowed,
+    NotFound,
+    Problem,
+    TooLarge,
+    Unauthenticated,
+    UnsupportedMedia,
+)
+from services.shared.web.body import field_errors
+from services.shared.web.languages import language_of
+
+log = logging.getLogger(__name__)
+
+ProblemPage = Callable[[Request, Problem], Response | None]
+"""Draws a problem for a person; None to answer with the document."""
+
+_BY_STATUS: dict[int, type[Problem]] = {
+    kind.status: kind
+    for kind in (
+        Malformed,
+        Unauthenticated,
+        Forbidden,
+        NotFound,
+        MethodNotAllowed,
+        TooLarge,
+        UnsupportedMedia,
+        Invalid,
+    )
+}
+
+
+def problem_response(request: Request, problem: Problem) -> Response:
+    """The problem document as an answer."""
+    language = language_of(request)
+    instance = correlation.current()
+    headers = {"content-language": language, "cache-control": "no-store"}
+    if problem.retry_after is not None:
+        headers["retry-after"] = str(problem.retry_after)
+    if problem.status == 401:
+        headers["www-authenticate"] = "Bearer"
+    return JSONResponse(
+        problem.document(language, f"urn:baitwell:request:{instance}" if instance else None),
+        status_code=problem.status,
+        headers=headers,
+        media_type="application/problem+json",
+    )
+
+
+def handle_problems(app: FastAPI, page: ProblemPage | None = None) -> None:
+    """Answer every error of an app with a problem."""
+
+    def answer(request: Request, problem: Problem) -> Response:
+        if page is not None and _wants_page(request):
+            drawn = page(request, problem)
+            if drawn is not None:
+                return drawn
+        return problem_response(request, problem)
+
+    async def ours(request: Request, error: Any) -> Response:
+        return answer(request, error)
+
+    async def invalid(request: Request, error: Any) -> Response:
+        fields = field_errors(list(error.errors()))
+        return answer(request, Invalid(fields=fields))
+
+    async def starlettes(request: Request, error: Any) -> Response:
+        kind = _BY_STATUS.get(error.status_code)
+        problem = kind() if kind else Problem()
+        response = answer(request, problem)
+        for name in ("allow",):
+            if error.headers and name in error.headers:
+                response.headers[name] = error.headers[name]
+        return response
+
+    async def unexpected(request: Request, error: Any) -> Response:
+        log.error("unexpected error", exc_info=error)
+        return answer(request, Problem())
+
+    app.add_exception_handler(Problem, ours)
+    app.add_exception_handler(RequestValidationError, invalid)
+    app.add_exception_handler(HTTPException, starlettes)
+    app.add_exception_handler(Exception, unexpected)
+
+
+def _wants_page(request: Request) -> bool:
+    return not request.url.path.startswith("/v1/") and "text/html" in request.headers.get(
+        "accept", ""
+    )
