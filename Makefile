@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
-VENV ?= .venv
+VENV := .venv
 # Which Python builds the environment: make PYTHON=/path/to/python3
 PYTHON ?=
 # More words for the program that a target starts: make test ARGS="tests/push -x"
@@ -12,7 +12,7 @@ ARGS ?=
 WORKERS ?= auto
 
 RUN = exec $(VENV)/bin/python
-export PYTHON VENV
+export PYTHON
 
 .PHONY: help run run-scaled demo test check bench chaos docs format clean environment tools
 .NOTPARALLEL:

@@ -31,7 +31,7 @@ def commands() -> dict[str, list[str]]:
         "format": [str(BIN / "ruff"), "format", "--check", "--quiet", "."],
         "types": [str(BIN / "mypy")],
         "types-of-tests": [str(BIN / "mypy"), *others],
-        "imports": [str(BIN / "lint-imports")],
+        "imports": [str(BIN / "lint-imports"), "--no-logo"],
         "shell": [str(BIN / "shellcheck"), *scripts],
         "documents": [sys.executable, "-m", "services", "docs", "--check"],
         "migrations": [

@@ -4,6 +4,8 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+# Where nothing is committed: not asked of git when there is no repository, as in an unpacked archive.
+MADE = frozenset({".venv", ".git", "build", "data", "node_modules", "__pycache__"})
 TREES = ("services", "deploy", "checks", "bench", "tests")
 
 
@@ -17,7 +19,8 @@ def committed(root: Path) -> list[Path]:
         check=False,
     )
     if listed.returncode != 0:
-        return sorted(path for path in root.rglob("*") if path.is_file())
+        every = (path for path in root.rglob("*") if path.is_file())
+        return sorted(path for path in every if not MADE.intersection(path.relative_to(root).parts))
     return sorted(
         path for name in listed.stdout.split("\0") if name and (path := root / name).is_file()
     )

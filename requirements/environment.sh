@@ -9,12 +9,11 @@
 # Settings, from the environment:
 #   PYTHON   the interpreter to build with (default: the first one found that
 #            is new enough and has venv)
-#   VENV     where the environment lies (default: .venv)
 
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-VENV=${VENV:-.venv}
+VENV=.venv
 OLDEST=3.11
 CANDIDATES='python3 python3.14 python3.13 python3.12 python3.11 python'
 
