@@ -70,3 +70,20 @@ def test_nothing_is_left_of_a_server_that_was_killed() -> None:
         wait_until(lambda: not psutil.wait_procs(backends, timeout=0)[1], "its backends ended")
     finally:
         server.stop()
+
+
+@pytest.mark.parametrize("time", ["first", "second"])
+async def test_a_migrated_database_has_the_tables_of_all_services_and_no_rows(
+    migrated_postgres_url: str, time: str
+) -> None:
+    connection = await asyncpg.connect(migrated_postgres_url)
+    try:
+        rows = await connection.fetch("SELECT schemaname FROM pg_tables WHERE tablename = 'outbox'")
+        assert {row[0] for row in rows} >= {"capture", "profile", "push", "metrics"}
+        assert await connection.fetchval("SELECT count(*) FROM push.outbox") == 0
+        await connection.execute(
+            "INSERT INTO push.leases (name, holder, until) VALUES ('x', $1, now())", time
+        )
+        assert await connection.fetchval("SELECT count(*) FROM push.leases") == 1
+    finally:
+        await connection.close()
