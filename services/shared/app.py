@@ -13,6 +13,7 @@ from fastapi import APIRouter, FastAPI
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute
+from starlette.staticfiles import StaticFiles
 
 from services.shared.bus import BusUnavailable
 from services.shared.errors import DatabaseUnavailable
@@ -20,10 +21,11 @@ from services.shared.events import TOPICS
 from services.shared.ground import Ground
 from services.shared.outbox import Relay
 from services.shared.runner.consumer import ConsumerRunner, ConsumerSpec
-from services.shared.runner.gauges import Gauges
+from services.shared.gauges import Gauges
 from services.shared.runner.supervisor import BackgroundTask, Supervisor
 from services.shared.web.middleware import BodyLimit, EdgeMiddleware
-from services.shared.web.problems import ProblemPage, handle_problems
+from services.shared.web.pages import STATIC, Pages, problem_page
+from services.shared.web.problems import handle_problems
 
 ReadyCheck = Callable[[], Awaitable[str | None]]
 """None when all is well, else one line that says what is not ready."""
@@ -47,7 +49,6 @@ class Service:
     ready: dict[str, ReadyCheck] = field(default_factory=dict)
     closers: Sequence[Callable[[], Awaitable[None]]] = ()
     limit: BodyLimit = lambda _path: DEFAULT_LIMIT
-    problem_page: ProblemPage | None = None
     openapi: Callable[[dict[str, Any]], dict[str, Any]] | None = None
 
 
@@ -76,7 +77,8 @@ def create_app(service: Service, ground: Ground[Any]) -> FastAPI:
     app.state.keys = ground.keys
     app.state.public_origin = _origin(ground.settings.public_url)
     app.state.engine = engine
-    handle_problems(app, service.problem_page)
+    pages = Pages(zone=ground.settings.zone)
+    handle_problems(app, lambda request, problem: problem_page(pages, request, problem))
     app.add_middleware(
         EdgeMiddleware,
         service=service.name,
@@ -88,6 +90,7 @@ def create_app(service: Service, ground: Ground[Any]) -> FastAPI:
     for router in service.routers:
         app.include_router(router)
     _add_health(app, engine)
+    app.mount("/static", StaticFiles(directory=STATIC), name="static")
     if service.openapi is not None:
         _extend_openapi(app, service.openapi)
     return app

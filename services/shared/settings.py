@@ -55,7 +55,7 @@ class Settings(BaseSettings):
     kafka_replication: int = Field(default=1, ge=1, le=7)
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
     kafka_security_ca: Path | None = None
-    kafka_security_mechanism: str = "PLAIN"
+    kafka_security_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "PLAIN"
     kafka_security_username: str | None = None
     kafka_security_password: SecretStr | None = None
 
