@@ -19,8 +19,25 @@ class Partition(NamedTuple):
     number: int
 
 
+MAX_BYTES = 900_000
+"""The most that key, headers and value of one message may take together (a broker takes 1 MiB by default)."""
+
+
 class BusUnavailable(Exception):
     """The log is away. Nothing can be said about what was being published: publish it again."""
+
+
+class MessageTooLarge(Exception):
+    """A message is over `MAX_BYTES`. Nothing of its batch was published, and trying again will not help."""
+
+
+def check_size(messages: Sequence[Message]) -> None:
+    """Raises `MessageTooLarge`."""
+    for message in messages:
+        size = len(message.key.encode()) + len(message.value or b"")
+        size += sum(len(name.encode()) + len(text.encode()) for name, text in message.headers)
+        if size > MAX_BYTES:
+            raise MessageTooLarge(f"{message.topic}: {size} bytes, {MAX_BYTES} are allowed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +70,14 @@ class Subscription(Protocol):
     another one reads by now. What guards effects is the reader's compare-and-set on its position.
     """
 
+    @property
+    def gaps(self) -> int:
+        """How often a stored position was no longer (or not yet) in the log.
+
+        Each time reading went on at the oldest record, and a warning was logged.
+        """
+        ...
+
     def assigned(self) -> frozenset[Partition]:
         """The partitions this member reads now."""
         ...
@@ -60,16 +85,21 @@ class Subscription(Protocol):
     async def fetch(self, limit: int, wait: float) -> list[Batch]:
         """Up to about `limit` records, at most one batch a partition; [] after `wait` seconds without any.
 
-        Each call goes on where the last one ended. Raises `BusUnavailable`.
+        Each call goes on where the last one ended. What `positions` raises comes through, and the next
+        call asks again. A call that waits when `close` comes returns []; a later one raises
+        `BusUnavailable`. One call at a time.
         """
         ...
 
     def pause(self, partition: Partition) -> None:
-        """Hand out nothing of this partition until `seek`."""
+        """Hand out nothing of this partition until `seek`, whoever reads it in between."""
         ...
 
     async def seek(self, partition: Partition) -> None:
-        """Go on at the stored position (looked up anew), also after `pause`."""
+        """Go on at the stored position (looked up anew), also after `pause`.
+
+        Nothing happens to a partition that this member does not read now.
+        """
         ...
 
     async def restart(self) -> None:
@@ -85,13 +115,18 @@ class Bus(Protocol):
     """The event log."""
 
     async def start(self, topics: Sequence[str]) -> None:
-        """Connect, and make the topics that are missing. Raises `BusUnavailable`."""
+        """Connect, and make the topics that are missing. Raises `BusUnavailable`: call it again.
+
+        It may be called with more topics later. The other calls take only topics that were started
+        (`ValueError`).
+        """
         ...
 
     async def publish(self, messages: Sequence[Message]) -> None:
         """Append, in order per key, durably, before this returns.
 
-        Raises `BusUnavailable`; then any part of them may have been appended, or may yet be.
+        Raises `BusUnavailable`; then any part of them may have been appended, or may yet be. Raises
+        `MessageTooLarge`.
         """
         ...
 
