@@ -1,8 +1,7 @@
 """The tables of push."""
 
-from sqlalchemy import MetaData
+from services.push.campaigns import models as campaigns
+from services.push.tables import metadata
+from services.push.templates import models as templates
 
-from services.shared.database import ground_tables
-
-metadata = MetaData()
-ground_tables(metadata)
+__all__ = ["campaigns", "metadata", "templates"]

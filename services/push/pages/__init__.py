@@ -1,0 +1,1 @@
+"""The operator pages of push."""

@@ -1,0 +1,1 @@
+"""Templates: content for one channel, checked before use, compiled for sending."""
