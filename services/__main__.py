@@ -5,6 +5,8 @@ import asyncio
 import logging
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import ModuleType
 
 from services.capture.app import KIND as CAPTURE
 from services.metrics.app import KIND as METRICS
@@ -17,7 +19,8 @@ from services.shared.process.embedded import Embedded, open_embedded
 from services.shared.process.serve import listen, serve
 from services.shared.settings import Settings, load_settings, unknown_variables
 
-KINDS = {kind.name: kind for kind in (CAPTURE, PROFILE, PUSH, METRICS)}
+ALL = (CAPTURE, PROFILE, PUSH, METRICS)
+KINDS = {kind.name: kind for kind in ALL}
 
 log = logging.getLogger("services")
 
@@ -38,6 +41,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
 
 
+def _commands() -> ModuleType:
+    # imported when a command asks: the start of the one-process mode needs neither PostgreSQL nor Kafka
+    from services.shared.process import commands
+
+    return commands
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m services", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
@@ -49,7 +59,55 @@ def _parser() -> argparse.ArgumentParser:
 
     migrate = commands.add_parser("migrate", help="bring every schema of PostgreSQL up to date")
     migrate.set_defaults(command=_migrate)
+
+    _add_keys(commands.add_parser("keys", help="make, list and revoke API keys"))
+    _add_parked(commands.add_parser("parked", help="records that could not be handled"))
+
+    doctor = commands.add_parser("doctor", help="look at everything an installation needs")
+    doctor.set_defaults(
+        command=lambda _: asyncio.run(_commands().doctor(ALL, load_settings(Settings)))
+    )
+
+    docs = commands.add_parser("docs", help="write the generated documents")
+    docs.add_argument("--check", action="store_true", help="only say whether they are up to date")
+    docs.set_defaults(command=_docs)
     return parser
+
+
+def _add_keys(keys: argparse.ArgumentParser) -> None:
+    actions = keys.add_subparsers(required=True, metavar="ACTION")
+    create = actions.add_parser("create", help="make a key; it is shown this once")
+    create.add_argument("name")
+    create.add_argument("--scope", action="append", required=True, dest="scopes")
+    create.set_defaults(
+        command=lambda p: asyncio.run(
+            _commands().keys_create(ALL, load_settings(Settings), p.name, p.scopes)
+        )
+    )
+    listing = actions.add_parser("list", help="list keys")
+    listing.set_defaults(
+        command=lambda _: asyncio.run(_commands().keys_list(ALL, load_settings(Settings)))
+    )
+    revoke = actions.add_parser("revoke", help="revoke a key")
+    revoke.add_argument("id")
+    revoke.set_defaults(
+        command=lambda p: asyncio.run(_commands().keys_revoke(ALL, load_settings(Settings), p.id))
+    )
+
+
+def _add_parked(parked: argparse.ArgumentParser) -> None:
+    actions = parked.add_subparsers(required=True, metavar="ACTION")
+    listing = actions.add_parser("list", help="list them")
+    listing.set_defaults(
+        command=lambda _: asyncio.run(_commands().parked_list(ALL, load_settings(Settings)))
+    )
+    replay = actions.add_parser("replay", help="handle them again, in the order of their keys")
+    replay.add_argument("service", nargs="?", choices=list(KINDS))
+    replay.set_defaults(
+        command=lambda p: asyncio.run(
+            _commands().parked_replay(ALL, load_settings(Settings), p.service)
+        )
+    )
 
 
 def _run(parsed: argparse.Namespace) -> int:
@@ -66,7 +124,7 @@ async def _run_all() -> int:
         )
     directory = DataDirectory(settings.data)
     directory.open()
-    embedded = open_embedded(tuple(KINDS.values()), settings, directory)
+    embedded = open_embedded(ALL, settings, directory)
     listener = listen(settings.host, settings.port)
     first_key = await embedded.first_key()
     await serve(embedded.front, listener, lambda: _welcome(embedded, settings, first_key))
@@ -104,9 +162,25 @@ def _migrate(_parsed: argparse.Namespace) -> int:
     # imported here: the one-process mode has no use for PostgreSQL
     from services.shared.process.scaled import migrate_all
 
-    changed = asyncio.run(migrate_all(tuple(KINDS.values()), load_settings(Settings)))
+    changed = asyncio.run(migrate_all(ALL, load_settings(Settings)))
     sys.stdout.write(f"migrated: {', '.join(changed) or 'nothing to do'}\n")
     return 0
+
+
+def _docs(parsed: argparse.Namespace) -> int:
+    # imported here: only this command writes documents
+    from services.shared.events.asyncapi import render_documents
+
+    stale = 0
+    for name, text in render_documents().items():
+        path = Path(name)
+        if path.exists() and path.read_text() == text:
+            continue
+        stale = 1
+        if not parsed.check:
+            path.write_text(text)
+        sys.stdout.write(f"{'stale' if parsed.check else 'written'}: {name}\n")
+    return stale if parsed.check else 0
 
 
 if __name__ == "__main__":
