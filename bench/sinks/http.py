@@ -8,7 +8,7 @@ It prints `ready <port>` and, when it is stopped, how many requests it took. Fau
     date-503@                    503 with a Retry-After date an hour after the sink's `Date`
     redirect@                    302 to another path of this sink
     drop@                        cut before the answer; drop-after-body@ recorded, then cut
-    slow@                        answered after 10 seconds (--stall)
+    slow@                        answered after 10 seconds (--stall), or when a test sets `release`
 """
 
 import argparse
@@ -17,10 +17,12 @@ import contextlib
 import json
 import re
 import signal
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
+from typing import cast
 
 from bench.sinks.record import Record
 
@@ -56,6 +58,7 @@ class Sink:
     count: int = 0
     requests: list[Request] = field(default_factory=list)
     sessions: set["Session"] = field(default_factory=set)
+    release: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class Session(asyncio.Protocol):
@@ -65,15 +68,18 @@ class Session(asyncio.Protocol):
         self.sink = sink
         self.buffer = b""
         self.transport: asyncio.Transport | None = None
+        self.late: asyncio.Task[None] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        # uvloop's transports are no subclass of asyncio's
+        self.transport = cast(asyncio.Transport, transport)
         self.sink.sessions.add(self)
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, _exc: Exception | None) -> None:
         self.sink.sessions.discard(self)
         self.transport = None
+        if self.late is not None:
+            self.late.cancel()
 
     def data_received(self, data: bytes) -> None:
         self.buffer += data
@@ -116,7 +122,7 @@ class Session(asyncio.Protocol):
         if local == "drop-after-body":
             self.cut()
         elif local == "slow":
-            asyncio.get_running_loop().call_later(self.sink.options.stall, self.answer, 200)
+            self.late = asyncio.get_running_loop().create_task(self.answer_late())
         elif self.sink.options.delay:
             asyncio.get_running_loop().call_later(self.sink.options.delay, self.answer, 200)
         else:
@@ -126,6 +132,12 @@ class Session(asyncio.Protocol):
         if self.transport is not None:
             head = f"HTTP/1.1 {status} said\r\n{extra}Content-Length: 0\r\n\r\n"
             self.transport.write(head.encode())
+
+    async def answer_late(self) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self.sink.options.stall):
+                await self.sink.release.wait()
+        self.answer(200)
 
     def cut(self) -> None:
         if self.transport is not None:
@@ -141,7 +153,9 @@ def _recipient(body: bytes) -> str:
 
 
 @contextlib.asynccontextmanager
-async def running(options: Options, *, port: int = 0, record: Path | None = None):  # noqa: ANN201
+async def running(
+    options: Options, *, port: int = 0, record: Path | None = None
+) -> AsyncIterator[tuple[Sink, int]]:
     """A sink on loopback while the block runs; yields the sink and its port."""
     sink = Sink(options, Record(record))
     loop = asyncio.get_running_loop()

@@ -7,7 +7,7 @@ It prints `ready <port>` and, when it is stopped, how many messages it took. Fau
     hard-550-5.1.1@      any word, a code and perhaps an enhanced code: the answer to RCPT
     dot-554-5.7.1@       the answer to the final dot; data-451@ to DATA; mail-451@ to the next MAIL
     grey-451@            refused once per address, then taken
-    slow@  slow-3@       the final dot is answered after 10 (3) seconds
+    slow@  slow-3@       the final dot is answered after 10 (3) seconds, or when a test sets `release`
     tarpit@              every answer of this transaction comes one octet at a time
     drop-after-dot@      taken and recorded, then cut without an answer
     drop-before-dot@     cut instead of the answer to DATA
@@ -21,9 +21,12 @@ import asyncio
 import contextlib
 import re
 import signal
-from collections.abc import Callable
+import ssl
+from base64 import b64encode
+from collections.abc import AsyncIterator, Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
 from bench.sinks.record import Record
 
@@ -66,6 +69,7 @@ class Sink:
     refused_once: set[bytes] = field(default_factory=set)
     sessions: set["Session"] = field(default_factory=set)
     commands: list[bytes] = field(default_factory=list)
+    release: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class Session(asyncio.Protocol):
@@ -84,18 +88,16 @@ class Session(asyncio.Protocol):
         self.next_mail: bytes | None = None
         self.blocked = False
         self.drip = False
-        self.tls_after: Callable[[], None] | None = None
-        self.queue: asyncio.Queue[bytes] | None = None
         self.tasks: set[asyncio.Task[None]] = set()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        # uvloop's transports are no subclass of asyncio's
+        self.transport = cast(asyncio.Transport, transport)
         self.sink.sessions.add(self)
         self.say(self.options.greeting.encode())
         self.flush()
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, _exc: Exception | None) -> None:
         self.sink.sessions.discard(self)
         self.transport = None
         for task in self.tasks:
@@ -251,8 +253,6 @@ class Session(asyncio.Protocol):
             self.say(b"502 5.5.2 unknown")
 
     def knows(self, line: bytes) -> bool:
-        from base64 import b64encode
-
         secret = f"\0{self.options.user}\0{self.options.password}".encode()
         return line == b"AUTH PLAIN " + b64encode(secret)
 
@@ -289,7 +289,9 @@ class Session(asyncio.Protocol):
         self.start(self.answer_late(seconds, line))
 
     async def answer_late(self, seconds: float, line: bytes) -> None:
-        await asyncio.sleep(seconds)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self.sink.release.wait()
         self.blocked = False
         self.say(line)
         self.work()
@@ -302,7 +304,7 @@ class Session(asyncio.Protocol):
         self.blocked = False
         self.work()
 
-    def start(self, work: "asyncio._CoroutineLike[None]") -> None:
+    def start(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
@@ -313,14 +315,18 @@ def _reply(code: bytes, enhanced: bytes | None, text: bytes) -> bytes:
 
 
 @contextlib.asynccontextmanager
-async def running(  # noqa: ANN201 - an async context manager of (Sink, port)
-    options: Options, *, port: int = 0, record: Path | None = None, ssl: object = None
-):
+async def running(
+    options: Options,
+    *,
+    port: int = 0,
+    record: Path | None = None,
+    tls: ssl.SSLContext | None = None,
+) -> AsyncIterator[tuple[Sink, int]]:
     """A sink on loopback while the block runs; yields the sink and its port."""
     sink = Sink(options, Record(record))
     loop = asyncio.get_running_loop()
     server = await loop.create_server(
-        lambda: Session(sink), "127.0.0.1", port, ssl=ssl, backlog=512
+        lambda: Session(sink), "127.0.0.1", port, ssl=tls, backlog=512
     )
     try:
         yield sink, server.sockets[0].getsockname()[1]

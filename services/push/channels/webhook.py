@@ -27,7 +27,7 @@ from services.push.channels.base import (
     Result,
     render,
 )
-from services.push.channels.queued import QueuedConnection
+from services.push.channels.queued import CLOSE_SECONDS, QueuedConnection
 from services.shared.clock import Clock
 from services.shared.http.ssrf import AddressRefused
 
@@ -106,15 +106,22 @@ class WebhookChannel:
     name = "webhook"
     window = MAX_WINDOW
 
-    def __init__(self, settings: WebhookSettings, client: httpx.AsyncClient, clock: Clock) -> None:
+    def __init__(
+        self,
+        settings: WebhookSettings,
+        client: httpx.AsyncClient,
+        clock: Clock,
+        close_seconds: float = CLOSE_SECONDS,
+    ) -> None:
         self._settings = settings
         self._client = client
         self._clock = clock
+        self._close_seconds = close_seconds
         self._keys = tuple(signing_key(secret) for secret in settings.secrets)
         self.lanes = settings.lanes
 
     async def connect(self, report: Report) -> QueuedConnection:
-        return QueuedConnection(self._send, report, self._clock)
+        return QueuedConnection(self._send, report, self._clock, self._close_seconds)
 
     async def close(self) -> None:
         """The client belongs to whoever made it."""

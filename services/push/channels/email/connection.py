@@ -239,10 +239,7 @@ class SmtpConnection:
             self._report(Result(flight.message.delivery_id, None, "stale"))
             self._break("stale")
             return
-        raw = flight.composed.raw
-        if b"\r\n." in raw:
-            raw = raw.replace(b"\r\n.", b"\r\n..")
-        self._out.append(raw)
+        self._out.append(flight.composed.raw)
         self._put(b".\r\n", Stage.DOT)
         self._begun, self._dotted = None, flight
         self._begin_next()

@@ -7,8 +7,8 @@ and text that looks like an encoded word is itself encoded.
 import re
 from base64 import b64encode
 from binascii import b2a_qp
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 import idna
 
@@ -17,7 +17,7 @@ _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _LOCAL = re.compile(rf"{_ATOM}(?:\.{_ATOM})*")
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
-_PLAIN = re.compile(rf"({_ATOM}(?:\.{_ATOM})*)@({_LABEL}(?:\.{_LABEL})*)")
+_PLAIN = re.compile(rf"{_ATOM}(?:\.{_ATOM})*@{_LABEL}(?:\.{_LABEL})*")
 _URL = re.compile(r"https?://[!-;=?-~]+")
 _PHRASE = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]*")
 
@@ -30,8 +30,7 @@ class AddressInvalid(ValueError):
     """The text cannot stand in an envelope or an address header. The message holds no address."""
 
 
-@dataclass(frozen=True, slots=True)
-class Mailbox:
+class Mailbox(NamedTuple):
     """An address as bytes for envelope and header; `utf8` asks the server for SMTPUTF8 (RFC 6531)."""
 
     octets: bytes
@@ -45,12 +44,10 @@ def mailbox(address: str) -> Mailbox:
     Quoted local parts and domain literals are refused; so is what a reader could take for an encoded
     word, because `=` and `?` may stand in a local part.
     """
-    plain = _PLAIN.fullmatch(address)
-    if plain is None:
+    if len(address) > 64 or "=?" in address or _PLAIN.fullmatch(address) is None:
         return _unusual_mailbox(address)
     octets = address.encode("ascii")
-    _check_size(plain[1].encode("ascii"), plain[2].encode("ascii"), address)
-    return Mailbox(octets, plain[2].encode("ascii"), utf8=False)
+    return Mailbox(octets, octets[octets.index(b"@") + 1 :], False)
 
 
 def _unusual_mailbox(address: str) -> Mailbox:
@@ -165,17 +162,19 @@ def header_url(url: str) -> bytes:
 
 
 def quoted_printable(text: str) -> bytes:
-    """The text in quoted-printable, its line ends CRLF, its last line at most 75 characters.
+    """The text in quoted-printable, its line ends CRLF, as a piece that stands at the start of a line.
 
-    The 76th is free for the soft line break that a splice puts behind it.
+    No line of it begins with a dot, so that SMTP has none to double, and the last is at most 75
+    characters long: the 76th is free for the soft line break that a splice puts behind it.
     """
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
     octets = b2a_qp(text.encode("utf-8", "replace"))
-    if b"\n" in octets:
-        octets = octets.replace(b"\n", b"\r\n")
-    elif len(octets) < _LINE:
+    if octets[:1] == b".":
+        octets = b"=2E=\n" + octets[1:]
+    if len(octets) < _LINE and b"\n" not in octets:
         return octets
+    octets = octets.replace(b"\n.", b"\n=2E=\n").replace(b"\n", b"\r\n")
     if len(octets) - octets.rfind(b"\n") - 1 < _LINE:
         return octets
     cut = -3 if octets[-3:-2] == b"=" else -1

@@ -13,7 +13,7 @@ from services.push.channels.base import (
     SenderIdentity,
 )
 from services.push.channels.email.message import ComposeError, Composer
-from services.push.channels.queued import QueuedConnection
+from services.push.channels.queued import CLOSE_SECONDS, QueuedConnection
 from services.shared.clock import Clock
 
 
@@ -50,13 +50,20 @@ class LocalMailbox:
     lanes = 2
     window = MAX_WINDOW
 
-    def __init__(self, store: MailboxStore, sender: SenderIdentity, clock: Clock) -> None:
+    def __init__(
+        self,
+        store: MailboxStore,
+        sender: SenderIdentity,
+        clock: Clock,
+        close_seconds: float = CLOSE_SECONDS,
+    ) -> None:
         self._store = store
+        self._close_seconds = close_seconds
         self._clock = clock
         self._composer = Composer(sender, clock)
 
     async def connect(self, report: Report) -> QueuedConnection:
-        return QueuedConnection(self._send, report, self._clock)
+        return QueuedConnection(self._send, report, self._clock, self._close_seconds)
 
     async def close(self) -> None:
         """The store belongs to whoever made it."""

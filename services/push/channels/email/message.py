@@ -10,9 +10,8 @@ is spliced in, survives every relay unchanged (so a signature holds), and keeps 
 import hashlib
 import html
 import re
-from dataclasses import dataclass
-from datetime import timedelta
 from email.utils import format_datetime
+from typing import NamedTuple
 
 from services.push.channels.base import Content, Outgoing, Segments, SenderIdentity, Slot
 from services.push.channels.email.encoding import (
@@ -42,9 +41,11 @@ class ComposeError(Exception):
         self.recipient = recipient
 
 
-@dataclass(frozen=True, slots=True)
-class Composed:
-    """A finished message with its envelope. `raw` has CRLF line ends and ends with one."""
+class Composed(NamedTuple):
+    """A finished message with its envelope.
+
+    `raw` has CRLF line ends, ends with one, and no line begins with a dot.
+    """
 
     raw: bytes
     sender: bytes
@@ -256,7 +257,7 @@ class Composer:
         if monotonic >= self._date_until:
             now = self._clock.now().replace(microsecond=0)
             self._date = format_datetime(now).encode("ascii")
-            self._date_until = monotonic + timedelta(seconds=1).total_seconds()
+            self._date_until = monotonic + 1.0
         return self._date
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from typing import cast
 
 Reply = tuple[int, bytes]
 """A code and the text of all its lines, the lines' enhanced codes left where they are."""
@@ -80,8 +81,8 @@ class Wire(asyncio.Protocol):
         self.replies = Replies()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        # uvloop's transports are no subclass of asyncio's
+        self.transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
         if self.lost is not None:
