@@ -1,0 +1,1 @@
+"""How Baitwell is run beyond one process."""
