@@ -20,9 +20,11 @@ _DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
 _PLAIN = re.compile(rf"{_ATOM}(?:\.{_ATOM})*@{_LABEL}(?:\.{_LABEL})*")
 _URL = re.compile(r"https?://[!-;=?-~]+")
 _PHRASE = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]*")
+_LEADING_DOTS = re.compile(rb"^\.+", re.MULTILINE)
 
 _WORD_OCTETS = 45  # an encoded word is at most 75 characters: 60 of base64, 12 of frame
 _LINE = 76
+_MAX_NAME = 200
 _MAX_URL = 900  # a header line is at most 998 octets
 
 
@@ -138,7 +140,7 @@ def _encoded_word(octets: bytes | bytearray) -> bytes:
 def named_mailbox(name: str, address: str, used: int) -> bytes:
     """`Name <address>` for From and Reply-To, or the bare address. Raises AddressInvalid."""
     octets = mailbox(address).octets
-    line = one_line(name)
+    line = one_line(name)[:_MAX_NAME]
     if not line:
         return octets
     if line.isascii() and "=?" not in line and len(line) < _LINE - used:
@@ -170,12 +172,20 @@ def quoted_printable(text: str) -> bytes:
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
     octets = b2a_qp(text.encode("utf-8", "replace"))
-    if octets[:1] == b".":
-        octets = b"=2E=\n" + octets[1:]
-    if len(octets) < _LINE and b"\n" not in octets:
+    several = b"\n" in octets
+    if octets[:1] == b"." or (several and b"\n." in octets):
+        octets = _LEADING_DOTS.sub(_encode_dots, octets)
+        several = True
+    if several:
+        octets = octets.replace(b"\n", b"\r\n")
+    elif len(octets) < _LINE:
         return octets
-    octets = octets.replace(b"\n.", b"\n=2E=\n").replace(b"\n", b"\r\n")
     if len(octets) - octets.rfind(b"\n") - 1 < _LINE:
         return octets
     cut = -3 if octets[-3:-2] == b"=" else -1
-    return octets[:cut] + b"=\r\n" + octets[cut:]
+    return octets[:cut] + b"=\r\n" + octets[cut:].replace(b".", b"=2E")
+
+
+def _encode_dots(dots: re.Match[bytes]) -> bytes:
+    # each on a line of its own: two octets more could make a full line too long
+    return b"=2E=\n" * len(dots[0])
