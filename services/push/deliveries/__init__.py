@@ -1,0 +1,1 @@
+"""The ledger: the only send queue, and the dispatchers that empty it."""

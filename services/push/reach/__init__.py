@@ -1,0 +1,1 @@
+"""Whom push may reach: its own view of profiles, consents and withdrawals."""

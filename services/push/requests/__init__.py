@@ -1,0 +1,1 @@
+"""Single messages that others ask for: bait mails, notices to staff, requests by API."""
