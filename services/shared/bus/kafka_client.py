@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from aiokafka.errors import ProducerClosed
+
 from services.shared.errors import SetupError
 
 _log = logging.getLogger(__name__)
@@ -94,15 +96,31 @@ async def stop(client: Stoppable, seconds: float) -> None:
         return
     if done and not task.cancelled():
         _log.warning("a client of the log did not stop cleanly: %r", task.exception())
-    leftovers = [task, *_tasks_of(client)]
-    for left in leftovers:
-        left.cancel()
-    await asyncio.wait(leftovers, timeout=1.0)
-    for left in leftovers:
-        if left.done() and not left.cancelled():
-            left.exception()
+    _fail_what_waits(client)
+    leftovers = {task, *_tasks_of(client)}
+    # The first cancellation makes a producer wait for its requests, the second ends these.
+    for _ in range(3):
+        for left in leftovers:
+            left.cancel()
+        done, leftovers = await asyncio.wait(leftovers, timeout=0.3)
+        for left in done:
+            if not left.cancelled():
+                left.exception()
+        if not leftovers:
+            break
     connections = asyncio.ensure_future(_connections_of(client).close())
     await asyncio.wait({connections}, timeout=1.0)
+
+
+def _fail_what_waits(client: Any) -> None:
+    """Let a producer's unsent batches fail: its `stop` would wait for them."""
+    accumulator = getattr(client, "_message_accumulator", None)
+    if accumulator is not None:
+        accumulator.fail_all(ProducerClosed())
+        for batches in accumulator._batches.values():
+            for batch in batches:
+                # Nobody else looks at it, and asyncio would complain.
+                batch._drain_waiter.exception()
 
 
 def _connections_of(client: Any) -> Any:
