@@ -1,0 +1,72 @@
+"""`make bench`: ONLY=P1,P2 picks figures; QUICK=1 is one run of each; the default is the median of five."""
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from bench.figures import mails, start
+from bench.figures import submissions as leads
+from bench.report import Figure, Report
+
+
+def p1(report: Report, runs: int) -> None:
+    """Submissions against bare, turn by turn."""
+    seconds = 5.0
+    references = []
+    found: list[dict[str, float]] = []
+    for _ in range(runs):
+        references.append(leads.bare(seconds))
+        found.append(leads.submissions(seconds))
+    report.add(
+        Figure("P1", "1/s", [run["P1"] for run in found], references, floor="0.5 × bare")
+    )
+    report.add(
+        Figure(
+            "P1.p99",
+            "ms",
+            [run["P1.p99"] for run in found],
+            note="constant rate, half of the measured one, from the intended start",
+            floor="60",
+        )
+    )
+
+
+def p2(report: Report, runs: int) -> None:
+    """Campaign mails against plain, turn by turn."""
+    references, found = [], []
+    for _ in range(runs):
+        references.append(mails.plain(5.0))
+        found.append(mails.campaign(int(os.environ.get("RECIPIENTS", "20000"))))
+    report.add(Figure("P2", "1/s", found, references, floor="3 × plain"))
+
+
+def p6(report: Report, runs: int) -> None:
+    """Start and memory."""
+    found = [start.start_and_memory() for _ in range(runs)]
+    report.add(Figure("P6.start", "s", [run["P6.start"] for run in found], floor="3"))
+    report.add(Figure("P6.memory", "MB", [run["P6.memory"] for run in found], floor="200"))
+    report.add(Figure("P6.import", "s", [start.import_seconds() for _ in range(runs)]))
+
+
+GROUPS: dict[str, Callable[[Report, int], None]] = {"P1": p1, "P2": p2, "P6": p6}
+
+
+def main() -> int:
+    """The command."""
+    only = [word for word in os.environ.get("ONLY", "").split(",") if word] or list(GROUPS)
+    wrong = [word for word in only if word not in GROUPS]
+    if wrong:
+        sys.stderr.write(f"no figure is called {wrong[0]}; there are {', '.join(GROUPS)}\n")
+        return 2
+    runs = 1 if os.environ.get("QUICK") else 5
+    report = Report()
+    for name in only:
+        GROUPS[name](report, runs)
+    report.write(Path("build/bench.json"))
+    sys.stdout.write("written to build/bench.json\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,54 @@
+"""P1: durable submissions a second against "bare", both by the same closed-loop client in the same run."""
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+from bench.system import Embedded, embedded, free_port, program
+
+SLUG = "bench"
+
+
+def load(port: int, slug: str, *, seconds: float, rate: float | None = None) -> dict[str, Any]:
+    """Run the load client; what it found. Raises when anything but 202 came back."""
+    words = [sys.executable, "-m", "bench.load", str(port), slug, "--seconds", str(seconds)]
+    if rate:
+        words += ["--rate", f"{rate:.1f}"]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    found: dict[str, Any] = json.loads(done.stdout)
+    if set(found["statuses"]) != {"202"}:
+        raise RuntimeError(f"not all were accepted: {found['statuses']}")
+    return found
+
+
+def make_bait(system: Embedded) -> None:
+    """A bait with one e-mail field, as the README makes it."""
+    system.call(
+        "POST",
+        "/v1/baits",
+        {
+            "slug": SLUG,
+            "title": "The price list of the year",
+            "description": "Every price, one page.",
+            "language": "en",
+            "resource": {"kind": "text", "text": "The prices."},
+        },
+    )
+
+
+def bare(seconds: float) -> float:
+    """Requests a second of the reference."""
+    port = free_port()
+    with program(["bench.reference.bare", str(port)], f"http://127.0.0.1:{port}/openapi.json"):
+        return float(load(port, SLUG, seconds=seconds)["rate"])
+
+
+def submissions(seconds: float) -> dict[str, float]:
+    """Submissions a second in a closed loop, then the p99 at half of that rate; ms."""
+    with embedded() as system:
+        make_bait(system)
+        load(system.port, SLUG, seconds=1)
+        rate = float(load(system.port, SLUG, seconds=seconds)["rate"])
+        calm = load(system.port, SLUG, seconds=seconds, rate=rate / 2)
+        return {"P1": rate, "P1.p99": calm["p99"] * 1000}

@@ -1,0 +1,141 @@
+"""Systems under test: programs started for a figure, on free ports, with data under `build/`."""
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+BUILD = Path("build")
+
+
+def free_port() -> int:
+    """A port of the loopback interface that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def wait_http(url: str, process: "subprocess.Popen[Any]", seconds: float = 20) -> None:
+    """Wait until `url` answers 200."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if process.poll() is not None:
+            raise RuntimeError(f"the program for {url} ended with {process.returncode}")
+        with contextlib.suppress(OSError, urllib.error.URLError):
+            with urllib.request.urlopen(url, timeout=1) as answer:
+                if answer.status == 200:
+                    return
+        time.sleep(0.005)
+    raise RuntimeError(f"{url} did not answer in {seconds} s")
+
+
+@contextlib.contextmanager
+def program(words: list[str], ready: str, **environment: str) -> Iterator["subprocess.Popen[bytes]"]:
+    """Run `python -m …` until the block ends."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", *words],
+        env={**os.environ, **environment},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        wait_http(ready, process)
+        yield process
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(15)
+        except subprocess.TimeoutExpired:
+            process.kill()
+
+
+@dataclass
+class Embedded:
+    """A running one-process system."""
+
+    port: int
+    data: Path
+    process: "subprocess.Popen[str]"
+    key: str
+    start_seconds: float
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def call(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
+        """A call with the admin key; the JSON of its answer."""
+        request = urllib.request.Request(
+            self.url + path,
+            method=method,
+            data=None if body is None else json.dumps(body).encode(),
+            headers={
+                "authorization": f"Bearer {self.key}",
+                "content-type": "application/json",
+                **headers,
+            },
+        )
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            text = answer.read()
+            return json.loads(text) if text else None
+
+    def memory(self) -> float:
+        """Resident memory in MB (10^6 bytes)."""
+        pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+@contextlib.contextmanager
+def embedded(**environment: str) -> Iterator[Embedded]:
+    """A fresh one-process system with the product's defaults."""
+    BUILD.mkdir(exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix="bench-", dir=BUILD)).resolve()
+    port = free_port()
+    begun = time.perf_counter()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "services", "run"],
+        env={
+            **os.environ,
+            "BAITWELL_DATA": str(folder / "data"),
+            "BAITWELL_PORT": str(port),
+            "BAITWELL_PUBLIC_URL": f"http://localhost:{port}",
+            **environment,
+        },
+        stdout=subprocess.PIPE,
+        stderr=(folder / "log").open("w"),
+        text=True,
+    )
+    try:
+        wait_http(f"http://127.0.0.1:{port}/health/ready", process)
+        seconds = time.perf_counter() - begun
+        yield Embedded(port, folder / "data", process, _key(process), seconds)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(15)
+        except subprocess.TimeoutExpired:
+            process.kill()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _key(process: "subprocess.Popen[str]") -> str:
+    assert process.stdout is not None
+    for line in process.stdout:
+        found = re.search(r"\bbw_\S+", line)
+        if found:
+            return found.group()
+    raise RuntimeError("no key was printed")
