@@ -12,12 +12,9 @@ DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 
 
 def test_compose_file_follows_the_compose_specification() -> None:
+    words = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec"]
     checked = subprocess.run(
-        [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec", str(DEPLOY / "compose.yaml")]
-
-        capture_output=True,
-        text=True,
-        check=False,
+        [*words, str(DEPLOY / "compose.yaml")], capture_output=True, text=True, check=False
     )
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
