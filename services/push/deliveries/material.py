@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 from urllib.parse import quote
 from uuid import UUID
 
@@ -20,17 +20,27 @@ class MaterialKey(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Material:
-    """Content and what its holes need.
+class Piece:
+    """Content as it suits one person.
 
-    `links` are targets by number. `variables` are the content's variables with the value for people who
-    have none. Slots: `var:<variable>`, `link:<n>`, `open`, `unsubscribe`, `preferences`.
+    `slots` are the names of the content's holes (`slots_of`, kept by who makes pieces). `values` fill
+    `var:<name>`; the filler fills `link:<n>` (from `links`, targets by number), `open`, `unsubscribe`
+    and `preferences`.
     """
 
     content: Content
+    slots: tuple[str, ...]
+    values: Mapping[str, str] = field(default_factory=dict)
     links: tuple[str, ...] = ()
-    variables: Mapping[str, str] = field(default_factory=dict)
     sender: SenderIdentity | None = None
+
+
+class Material(Protocol):
+    """One version of a template in one language."""
+
+    def for_person(self, given: Mapping[str, Any], fields: Mapping[str, Any]) -> Piece:
+        """The content for a person: `given` came with the delivery, `fields` are the profile's."""
+        ...
 
 
 class ContentSource(Protocol):
@@ -44,7 +54,7 @@ class ContentSource(Protocol):
 
 
 class Filler:
-    """Fills the holes of a material for one delivery."""
+    """Fills the holes of a piece for one delivery."""
 
     def __init__(self, public_url: str, tokens: Tokens) -> None:
         self._public_url = public_url
@@ -55,26 +65,16 @@ class Filler:
         """The page that asks, and takes RFC 8058's one click."""
         return f"{self._public_url}/u/{self._tokens.sign('u', delivery_id)}"
 
-    def values(
-        self,
-        material: Material,
-        slots: Collection[str],
-        delivery_id: UUID,
-        own: Mapping[str, str],
-        fields: Mapping[str, object],
-    ) -> dict[str, str]:
-        """The values of `slots`: the delivery's own before the person's fields before the default."""
-        filled: dict[str, str] = {}
-        for slot in slots:
-            kind, _, name = slot.partition(":")
-            if kind == "var":
-                value = own.get(name, fields.get(name))
-                filled[slot] = material.variables.get(name, "") if value is None else str(value)
-            elif kind == "link":
-                filled[slot] = self._click(material.links[int(name)], int(name), delivery_id)
-            elif kind == "open":
+    def fill(self, piece: Piece, delivery_id: UUID) -> dict[str, str]:
+        """The values of all holes, unescaped."""
+        filled = dict(piece.values)
+        for slot in piece.slots:
+            if slot.startswith("link:"):
+                number = int(slot[5:])
+                filled[slot] = self._click(piece.links[number], number, delivery_id)
+            elif slot == "open":
                 filled[slot] = f"{self._public_url}/o/{self._tokens.sign('o', delivery_id)}"
-            else:
+            elif slot in {"unsubscribe", "preferences"}:
                 filled[slot] = self.unsubscribe_url(delivery_id)
         return filled
 
