@@ -35,7 +35,9 @@ def split_words(value: Any) -> Any:
 class Settings(BaseSettings):
     """What all services are told. Durations are seconds. Secrets never have a working default."""
 
-    model_config = SettingsConfigDict(env_prefix="BAITWELL_", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="BAITWELL_", env_ignore_empty=True, extra="ignore", frozen=True
+    )
 
     environment: Literal["development", "production"] = "production"
     public_url: str = "http://localhost:8000"
