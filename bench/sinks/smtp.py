@@ -44,6 +44,7 @@ class Options:
     delay: float = 0.0
     misbehave: bool = False
     stall: float = 10.0
+    drip: float = 0.05
     keep: bool = False
     user: str | None = None
     password: str | None = None
@@ -87,7 +88,7 @@ class Session(asyncio.Protocol):
         self.recipient = b""
         self.next_mail: bytes | None = None
         self.blocked = False
-        self.drip = False
+        self.dripping = False
         self.tasks: set[asyncio.Task[None]] = set()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -169,7 +170,7 @@ class Session(asyncio.Protocol):
     def misbehaves_at_rcpt(self, recipient: bytes) -> bool:
         local = recipient.partition(b"@")[0]
         if local == b"tarpit":
-            self.drip = True
+            self.dripping = True
         if local == b"closing-421":
             self.say(b"421 4.3.2 closing")
             self.cut()
@@ -268,7 +269,7 @@ class Session(asyncio.Protocol):
         self.out.clear()
         if self.options.delay:
             asyncio.get_running_loop().call_later(self.options.delay, self.send, data)
-        elif self.drip:
+        elif self.dripping:
             self.start(self.trickle(data))
         else:
             self.transport.write(data)
@@ -300,7 +301,7 @@ class Session(asyncio.Protocol):
         self.blocked = True
         for number in range(len(data)):
             self.send(data[number : number + 1])
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(self.options.drip)
         self.blocked = False
         self.work()
 

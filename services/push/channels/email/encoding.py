@@ -177,6 +177,8 @@ def quoted_printable(text: str) -> bytes:
         octets = _LEADING_DOTS.sub(_encode_dots, octets)
         several = True
     if several:
+        # b2a_qp escapes a space at the end of a line without room for it
+        octets = octets.replace(b"=20\n", b"=\n=20\n").replace(b"=09\n", b"=\n=09\n")
         octets = octets.replace(b"\n", b"\r\n")
     elif len(octets) < _LINE:
         return octets
