@@ -7,6 +7,7 @@ an odd spelling, nor a redirect, nor a name that changes its address between che
 
 import asyncio
 import socket
+import ssl
 from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
@@ -22,6 +23,7 @@ _REFUSED = tuple(
     for block in (
         "100.64.0.0/10",  # carrier NAT, where some clouds keep their metadata
         "168.63.129.16/32",  # a public address that a cloud answers its guests on
+        "192.0.0.0/24",  # protocol assignments; a cloud has its metadata there
         "192.88.99.0/24",  # relays into 6to4
         "2001::/23",  # Teredo and other special purposes
         "2001:db8::/32",
@@ -154,10 +156,12 @@ class GuardedTransport(httpx.AsyncBaseTransport):
     HTTPS only, but for hosts allowed by name. No proxy from the environment is used.
     """
 
-    def __init__(self, guard: Guard, max_connections: int = 16) -> None:
+    def __init__(
+        self, guard: Guard, max_connections: int = 16, context: ssl.SSLContext | None = None
+    ) -> None:
         self._guard = guard
         self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=httpx.create_ssl_context(trust_env=False),
+            ssl_context=context or httpx.create_ssl_context(trust_env=False),
             max_connections=max_connections,
             max_keepalive_connections=max_connections,
             keepalive_expiry=15.0,
@@ -217,11 +221,17 @@ def _as_httpx(request: httpx.Request) -> Iterator[None]:
 
 
 def guarded_client(
-    guard: Guard, timeout: float = 15.0, max_connections: int = 16
+    guard: Guard,
+    timeout: float = 15.0,
+    max_connections: int = 16,
+    context: ssl.SSLContext | None = None,
 ) -> httpx.AsyncClient:
-    """A client for addresses that somebody typed: guarded, no redirects, nothing from the environment."""
+    """A client for addresses that somebody typed: guarded, no redirects, no environment.
+
+    `timeout` is in seconds, for each step of a request; `context` has authorities of your own.
+    """
     return httpx.AsyncClient(
-        transport=GuardedTransport(guard, max_connections),
+        transport=GuardedTransport(guard, max_connections, context),
         timeout=timeout,
         follow_redirects=False,
         trust_env=False,
