@@ -45,6 +45,26 @@ REASONS: dict[str, tuple[str, str]] = {
         "链接地址不能包含个人变量。",
         "A link's address may hold no personal variable.",
     ),
+    "not_in_templates": (
+        "模板中不允许使用此语法。",
+        "This is not allowed in a template.",
+    ),
+    "too_complex": ("内容过于复杂。", "This is too complex."),
+    "variable_in_markup": (
+        "变量只能出现在文字或带引号的属性值中。",
+        "A variable may stand only in text or in a quoted attribute.",
+    ),
+    "branch_in_markup": (
+        "条件分支不能出现在 HTML 标签内部。",
+        "A condition may not begin or end inside of a tag.",
+    ),
+    "broken_html": ("HTML 结构有误。", "The HTML is broken."),
+    "element_not_allowed": (
+        "邮件中不允许使用此元素。",
+        "This element or attribute is not allowed in a message.",
+    ),
+    "value_missing": ("缺少变量的值。", "The value of a variable is missing."),
+    "render_failed": ("用这些值无法生成内容。", "The content can't be made with these values."),
     "in_the_past": ("时间已过。", "This is in the past."),
     "consent_text_missing": ("缺少同意条款文本。", "The consent text is missing."),
 }
