@@ -268,7 +268,8 @@ class Session(asyncio.Protocol):
         data = b"".join(self.out)
         self.out.clear()
         if self.options.delay:
-            asyncio.get_running_loop().call_later(self.options.delay, self.send, data)
+            loop = asyncio.get_running_loop()
+            loop.call_later(self.options.delay, self.transport.write, data)
         elif self.dripping:
             self.start(self.trickle(data))
         else:
@@ -280,9 +281,13 @@ class Session(asyncio.Protocol):
 
     def cut(self) -> None:
         self.flush()
-        if self.transport is not None:
-            self.transport.close()
-            self.transport = None
+        transport, self.transport = self.transport, None
+        if transport is None:
+            return
+        if self.options.delay:
+            asyncio.get_running_loop().call_later(self.options.delay, transport.close)
+        else:
+            transport.close()
 
     def stall(self, seconds: float, line: bytes) -> None:
         self.flush()
