@@ -1,8 +1,11 @@
 """Everything in one process: a SQLite file per service, the log in one more, all on one port."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -15,10 +18,12 @@ from services.shared.app import create_app
 from services.shared.auth import migrations as auth_migrations
 from services.shared.auth.keys import Keys
 from services.shared.auth.models import metadata as auth_metadata
+from services.shared.bus import BusUnavailable
 from services.shared.bus.sqlite import SqliteBus
 from services.shared.clock import Clock, SystemClock
 from services.shared.contact import ContactKeys
 from services.shared.database import migrations
+from services.shared.database.disk import SLOW_SYNC, sync_seconds
 from services.shared.database.sqlite import SqliteDatabase
 from services.shared.ground import Ground
 from services.shared.http.internal import InternalClient
@@ -26,10 +31,13 @@ from services.shared.ids import Ids
 from services.shared.process.directory import DataDirectory, Secrets
 from services.shared.process.kinds import ServiceKind
 from services.shared.process.routing import OneProcess
+from services.shared.runner.supervisor import BackgroundTask, Supervisor
 from services.shared.settings import Settings, load_settings
 from services.shared.telemetry import Telemetry
 from services.shared.tokens import KeyRing, Tokens
 from services.shared.web.problems import handle_problems
+
+_TIDY_SECONDS = 300.0
 
 
 @dataclass
@@ -55,6 +63,7 @@ class EmbeddedParts:
 
     clock: Clock = field(default_factory=SystemClock)
     overrides: Mapping[str, Any] = field(default_factory=dict)
+    sync_seconds: Callable[[Path], float] = sync_seconds
 
 
 def open_embedded(
@@ -67,7 +76,8 @@ def open_embedded(
     parts = parts or EmbeddedParts()
     clock, ids = parts.clock, Ids(parts.clock)
     secrets = directory.secrets()
-    auth_database = _database(directory, "auth")
+    slow = _is_slow(directory, parts)
+    auth_database = SqliteDatabase(directory.file("auth"), writer_thread=slow)
     _migrate(auth_database, auth_migrations, auth_metadata)
     keys = Keys(auth_database, clock, ids)
     bus = SqliteBus(directory.file("log"), clock)
@@ -81,7 +91,7 @@ def open_embedded(
     apps: dict[str, FastAPI] = {}
     grounds: dict[str, Ground[Any]] = {}
     for kind in kinds:
-        database = _database(directory, kind.name)
+        database = SqliteDatabase(directory.file(kind.name), writer_thread=slow)
         _migrate(database, kind.migrations, kind.metadata)
         ground: Ground[Any] = Ground(
             service=kind.name,
@@ -113,12 +123,15 @@ def open_embedded(
         await auth_database.close()
         directory.close()
 
-    own = _own_app(apps, keys, secrets, close)
+    own = _own_app(apps, keys, secrets, Housekeeping(bus, clock), close)
     return Embedded(apps, OneProcess(apps, own), grounds, keys, secrets)
 
 
-def _database(directory: DataDirectory, name: str) -> SqliteDatabase:
-    return SqliteDatabase(directory.file(name))
+def _is_slow(directory: DataDirectory, parts: EmbeddedParts) -> bool:
+    """Whether commits would hold up the loop. A clock that the test moves wants no threads."""
+    if not isinstance(parts.clock, SystemClock):
+        return False
+    return parts.sync_seconds(directory.path) > SLOW_SYNC
 
 
 def _migrate(database: SqliteDatabase, package: Any, metadata: Any) -> None:
@@ -127,14 +140,37 @@ def _migrate(database: SqliteDatabase, package: Any, metadata: Any) -> None:
             migrations.upgrade(connection, package, metadata)
 
 
-def _own_app(apps: Mapping[str, FastAPI], keys: Keys, secrets: Secrets, close: Any) -> FastAPI:
+class Housekeeping:
+    """Keeps the log within its retention, now and then."""
+
+    def __init__(self, bus: SqliteBus, clock: Clock) -> None:
+        self._bus = bus
+        self.clock = clock
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Tidy every few minutes until `stop` is set."""
+        while not await self.clock.wait(stop, _TIDY_SECONDS):
+            with contextlib.suppress(BusUnavailable):  # /health/ready says so
+                await self._bus.tidy()
+
+
+def _own_app(
+    apps: Mapping[str, FastAPI],
+    keys: Keys,
+    secrets: Secrets,
+    housekeeping: Housekeeping,
+    close: Callable[[], Awaitable[None]],
+) -> FastAPI:
     """What belongs to the process and to no service: its life, its health, its metrics."""
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         await keys.ensure("internal calls", ["internal"], secrets.internal_key)
+        supervisor = Supervisor(housekeeping.clock)
         async with AsyncExitStack() as stack:
             stack.push_async_callback(close)
+            supervisor.start(BackgroundTask("tidy", housekeeping.run))
+            stack.push_async_callback(supervisor.stop)
             for app in apps.values():
                 await stack.enter_async_context(app.router.lifespan_context(app))
             yield
