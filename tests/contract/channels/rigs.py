@@ -201,3 +201,12 @@ RIGS = {
     "mailbox": mailbox_rig,
     "webhook": webhook_rig,
 }
+
+MAIL = ("email pipelined", "email sequential")
+CAN_HAPPEN = {
+    "permanent": MAIL,  # a webhook's answer says nothing about the person
+    "limited": (*MAIL, "webhook"),
+    "later": tuple(RIGS),
+    "lost before": (*MAIL, "webhook"),  # a mailbox in the same process has no connection to lose
+    "lost after": (*MAIL, "webhook"),
+}

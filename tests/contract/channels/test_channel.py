@@ -9,14 +9,13 @@ import pytest
 
 from services.push.channels.base import MAX_WINDOW
 from services.push.channels.base import OutcomeClass as Class
-from tests.contract.channels.rigs import CANARY, CLOSE_SECONDS, Rig
+from tests.contract.channels.rigs import CAN_HAPPEN, CANARY, CLOSE_SECONDS, Rig
 
 
-def only_if(rig: Rig, trouble: str) -> None:
-    """Some troubles cannot happen to some channels; their rig says which."""
-    if trouble not in rig.classes:
-        assert trouble not in rig.addresses
-        pytest.xfail(f"{rig.name} has no answer that means '{trouble}'")
+def able(*troubles: str) -> pytest.MarkDecorator:
+    """Runs for the channels to which these troubles can happen."""
+    pairs = [(name, trouble) for trouble in troubles for name in CAN_HAPPEN[trouble]]
+    return pytest.mark.parametrize(("rig", "trouble"), pairs, indirect=["rig"])
 
 
 class TestDelivery:
@@ -114,11 +113,10 @@ class TestFreshness:
 
 
 class TestTrouble:
-    @pytest.mark.parametrize("trouble", ["permanent", "limited", "later"])
+    @able("permanent", "limited", "later")
     async def test_a_refusal_has_its_class_and_the_next_message_goes_out(
         self, rig: Rig, trouble: str
     ) -> None:
-        only_if(rig, trouble)
         connection = await rig.connect()
         connection.submit(rig.message())
         connection.submit(rig.message(rig.addresses[trouble]))
@@ -128,19 +126,18 @@ class TestTrouble:
         assert [result.outcome for result in results] == expected
         assert len(rig.received()) == 2
 
-    async def test_a_rate_limit_says_how_long(self, rig: Rig) -> None:
-        only_if(rig, "limited")
+    @able("limited")
+    async def test_a_rate_limit_says_how_long(self, rig: Rig, trouble: str) -> None:
         connection = await rig.connect()
-        connection.submit(rig.message(rig.addresses["limited"]))
+        connection.submit(rig.message(rig.addresses[trouble]))
         (result,) = await rig.reported(1)
         assert result.retry_after == rig.retry_after
         assert result.scope == ("recipient" if rig.channel.name == "email" else "channel")
 
-    @pytest.mark.parametrize("trouble", ["lost before", "lost after"])
+    @able("lost before", "lost after")
     async def test_a_lost_connection_has_the_class_of_where_the_message_stood(
         self, rig: Rig, trouble: str
     ) -> None:
-        only_if(rig, trouble)
         connection = await rig.connect()
         lost = rig.message(rig.addresses[trouble])
         after = [rig.message() for _ in range(4)]
