@@ -158,7 +158,8 @@ def submissions(slug: str, salt: str) -> Maker:
 
     def make(number: int) -> bytes:
         body = {
-            "fields": {"email": f"person{number}.{salt}@people.example"},
+            "contact": {"email": f"person{number}.{salt}@people.example"},
+            "consents": {"marketing.email": True},
             "source": {"utm_source": "bench", "landing_page": "https://shop.example/price-list"},
             "language": "en",
         }
@@ -189,9 +190,7 @@ def main() -> None:
     maker = submissions(parsed.slug, parsed.salt)
     start = time.perf_counter()
     if parsed.rate:
-        work = constant_rate(
-            parsed.port, maker, parsed.connections, parsed.seconds, parsed.rate
-        )
+        work = constant_rate(parsed.port, maker, parsed.connections, parsed.seconds, parsed.rate)
     else:
         work = closed_loop(parsed.port, maker, parsed.connections, parsed.seconds)
     tally = uvloop.run(work)

@@ -33,6 +33,14 @@ def make_bait(system: Embedded) -> None:
             "description": "Every price, one page.",
             "language": "en",
             "resource": {"kind": "text", "text": "The prices."},
+            "consents": [
+                {
+                    "purpose": "marketing",
+                    "channel": "email",
+                    "version": "1",
+                    "text": "Send me news by mail.",
+                }
+            ],
         },
     )
 

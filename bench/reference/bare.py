@@ -30,10 +30,12 @@ class Submission(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    fields: dict[str, Any]
-    consents: list[str] = []
-    source: Source = Source()
+    contact: dict[str, str]
+    fields: dict[str, Any] = {}
+    consents: dict[str, bool] = {}
+    source: Source | None = None
     language: str | None = None
+    form_version: int | None = None
 
 
 app = FastAPI()
@@ -47,9 +49,7 @@ async def submit(slug: str, submission: Submission) -> dict[str, str]:
 
 def main() -> None:
     """Serve on a port of the loopback interface."""
-    uvicorn.run(
-        app, host="127.0.0.1", port=int(sys.argv[1]), access_log=False, log_level="warning"
-    )
+    uvicorn.run(app, host="127.0.0.1", port=int(sys.argv[1]), access_log=False, log_level="warning")
 
 
 if __name__ == "__main__":

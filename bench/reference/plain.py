@@ -66,9 +66,7 @@ async def run(port: int, seconds: float, connections: int) -> float:
     numbers: asyncio.Queue[int] = asyncio.Queue()
     numbers.put_nowait(0)
     start = time.perf_counter()
-    sent = await asyncio.gather(
-        *(work(port, numbers, start + seconds) for _ in range(connections))
-    )
+    sent = await asyncio.gather(*(work(port, numbers, start + seconds) for _ in range(connections)))
     return sum(sent) / (time.perf_counter() - start)
 
 
