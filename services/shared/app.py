@@ -15,13 +15,14 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute
 from starlette.staticfiles import StaticFiles
 
+from services.shared import outbox
 from services.shared.bus import BusUnavailable
 from services.shared.errors import DatabaseUnavailable
 from services.shared.events import TOPICS
+from services.shared.gauges import Gauges
 from services.shared.ground import Ground
 from services.shared.outbox import Relay
 from services.shared.runner.consumer import ConsumerRunner, ConsumerSpec
-from services.shared.gauges import Gauges
 from services.shared.runner.supervisor import BackgroundTask, Supervisor
 from services.shared.web.middleware import BodyLimit, EdgeMiddleware
 from services.shared.web.pages import STATIC, Pages, problem_page
@@ -114,11 +115,14 @@ class _Engine:
                 member=ground.member,
                 telemetry=ground.telemetry,
             )
-        self.gauges = Gauges(service.name, service.consumer, ground, self.supervisor)
         self.log_ready = asyncio.Event()
+        self.gauges = Gauges(
+            service.name, service.consumer, ground, self.supervisor, self.log_ready
+        )
 
     async def start(self) -> None:
         self.supervisor.start(BackgroundTask("log", self._connect))
+        self.supervisor.start(BackgroundTask("gauges", self.gauges.run))
         for task in self.service.tasks:
             self.supervisor.start(task)
 
@@ -132,7 +136,6 @@ class _Engine:
                 continue
             self.log_ready.set()
             self.supervisor.start(BackgroundTask("relay", self.relay.run))
-            self.supervisor.start(BackgroundTask("gauges", self.gauges.run))
             if self.consumer is not None:
                 self.supervisor.start(BackgroundTask("consumer", self.consumer.run))
             await stop.wait()
@@ -147,7 +150,7 @@ class _Engine:
         """The parts that are not ready, each with one line that says why."""
         wrong: dict[str, str] = {}
         try:
-            await self.ground.database.read(lambda session: session.connection())
+            await self.ground.database.read(outbox.state)
         except DatabaseUnavailable:
             wrong["database"] = "the database does not answer"
         if not self.log_ready.is_set():

@@ -91,17 +91,20 @@ def _phone(text: str, region: str) -> Contact:
     # imported here: 0.2 s that only the first phone number has to pay
     import phonenumbers
 
-    first = _PHONE_SEPARATORS.split(text)[0].replace("转", " ext. ")
-    if first.startswith("00"):
-        first = "+" + first[2:]
+    first = next((part.strip() for part in _PHONE_SEPARATORS.split(text) if part.strip()), "")
+    digits = first.replace("转", " ext. ")
+    if digits.startswith("00"):
+        digits = "+" + digits[2:]
     try:
-        number = phonenumbers.parse(first, region)
+        number = phonenumbers.parse(digits, region)
     except phonenumbers.NumberParseException as error:
         raise BadAddress("not_phone") from error
     if not phonenumbers.is_possible_number(number) or not phonenumbers.is_valid_number(number):
         raise BadAddress("not_phone")
-    e164 = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
-    return Contact(Channel.PHONE, "", first.strip(), e164)
+    identity = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+    if number.extension:  # behind one switchboard there are many people
+        identity = f"{identity};ext={number.extension}"
+    return Contact(Channel.PHONE, "", first, identity)
 
 
 class ContactKeys:
@@ -136,7 +139,7 @@ class ContactKeys:
 
 def _folded(identity: str) -> str:
     local, _, domain = identity.rpartition("@")
-    local = local.split("+", 1)[0]
+    local = local.split("+", 1)[0] or local
     if domain in {"gmail.com", "googlemail.com"}:
         local, domain = local.replace(".", ""), "gmail.com"
     return f"{local}@{domain}"

@@ -25,13 +25,14 @@ class Gauges:
         consumer: ConsumerSpec | None,
         ground: Ground[Any],
         supervisor: Supervisor,
+        log_ready: asyncio.Event,
     ) -> None:
         self._service = service
         self._consumer = consumer
         self._ground = ground
         self._supervisor = supervisor
+        self._log_ready = log_ready
         self._read_at = float("-inf")
-        self._lagging = False
         self.outbox = outbox.OutboxState(0, None)
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -63,7 +64,8 @@ class Gauges:
             for topic in self._consumer.topics:
                 number = parked_now.get((self._consumer.name, topic), 0)
                 telemetry.parked_now.labels(self._consumer.name, topic).set(number)
-            await self._read_lag(self._consumer)
+            if self._log_ready.is_set():
+                await self._read_lag(self._consumer)
 
     async def _read_lag(self, consumer: ConsumerSpec) -> None:
         try:

@@ -8,7 +8,6 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
-from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import Session
 
 from services.shared.clock import Clock
@@ -23,7 +22,8 @@ class GroupCommit(Generic[Item, Answer]):
     """Collects items and writes them together.
 
     `write(session, items)` returns one answer per item, in order; an answer that is a `Problem` is raised
-    to the one who submitted that item.
+    to the one who submitted that item. What `write` itself raises undoes the whole transaction; then each
+    item is tried alone and gets what it raises. `write` runs under the correlation id of any one of them.
     """
 
     def __init__(
@@ -60,43 +60,73 @@ class GroupCommit(Generic[Item, Answer]):
         if len(self._workers) < self._parallel and (
             not self._workers or len(self._waiting) >= self._limit
         ):
-            worker = asyncio.create_task(self._work())
-            self._workers.add(worker)
-            worker.add_done_callback(self._workers.discard)
+            self._workers.add(asyncio.create_task(self._work()))
         return await future
 
     async def _work(self) -> None:
-        while self._waiting:
-            if len(self._waiting) < self._limit:
-                await self._clock.sleep(self._window)
-            batch, self._waiting = self._waiting[: self._limit], self._waiting[self._limit :]
-            if batch:
-                await self._commit(batch)
+        try:
+            while self._waiting:
+                if len(self._waiting) < self._limit:
+                    await self._clock.sleep(self._window)
+                batch, self._waiting = self._waiting[: self._limit], self._waiting[self._limit :]
+                batch = [(item, future) for item, future in batch if not future.done()]
+                if batch:
+                    await self._commit(batch)
+        finally:
+            # Here, not in a callback of the task: who submits before that would wait for a worker that has gone.
+            current = asyncio.current_task()
+            if current is not None:
+                self._workers.discard(current)
+            if not self._workers and self._waiting:
+                waiting, self._waiting = self._waiting, []
+                _fail(waiting, Unavailable())
 
     async def _commit(self, batch: list[tuple[Item, "asyncio.Future[Answer]"]]) -> None:
-        items = [item for item, _ in batch]
         try:
-            answers = await self._database.transaction(lambda s: self._write(s, items))
-        except (SQLAlchemyError, Problem) as error:
-            if len(batch) == 1 or isinstance(error, Unavailable):
+            answers, error = await self._attempt([item for item, _ in batch])
+            if error is None:
+                _answer(batch, answers)
+            elif len(batch) == 1 or isinstance(error, Unavailable):
                 _fail(batch, error)
-                return
-            for single in batch:
-                await self._commit([single])
-        else:
-            for (_, future), answer in zip(batch, answers, strict=True):
-                if future.done():
-                    continue
-                if isinstance(answer, Problem):
-                    future.set_exception(answer)
-                else:
-                    future.set_result(answer)
+            else:
+                for single in batch:
+                    await self._commit([single])
         finally:
             # whatever ended this must not leave anybody waiting for ever
             _fail(batch, Unavailable())
 
+    async def _attempt(
+        self, items: Sequence[Item]
+    ) -> tuple[Sequence[Answer | Problem], BaseException | None]:
+        """The answers of one transaction, or what it raised, whatever that was."""
 
-def _fail(batch: Sequence[tuple[Item, "asyncio.Future[Answer]"]], error: Exception) -> None:
+        def work(session: Session) -> Sequence[Answer | Problem]:
+            answers = self._write(session, items)
+            if len(answers) != len(items):
+                raise RuntimeError("one answer per item is due")
+            return answers
+
+        transaction = asyncio.ensure_future(self._database.transaction(work))
+        await asyncio.wait({transaction})
+        if transaction.cancelled():
+            return (), Unavailable()
+        error = transaction.exception()
+        return ((), error) if error is not None else (transaction.result(), None)
+
+
+def _answer(
+    batch: Sequence[tuple[Item, "asyncio.Future[Answer]"]], answers: Sequence[Answer | Problem]
+) -> None:
+    for (_, future), answer in zip(batch, answers, strict=True):
+        if future.done():
+            continue
+        if isinstance(answer, Problem):
+            future.set_exception(answer)
+        else:
+            future.set_result(answer)
+
+
+def _fail(batch: Sequence[tuple[Item, "asyncio.Future[Answer]"]], error: BaseException) -> None:
     for _, future in batch:
         if not future.done():
             future.set_exception(error)

@@ -5,6 +5,7 @@ acknowledged. A crash in between publishes again: consumers take repeats.
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -14,6 +15,7 @@ from sqlalchemy import BigInteger, LargeBinary, String, column, delete, func, in
 from sqlmodel import Session
 
 from services.shared.bus import Bus, BusUnavailable
+from services.shared.bus.base import check_size
 from services.shared.clock import Clock
 from services.shared.database import Database, Document, Moment
 from services.shared.database.base import WAKE
@@ -40,9 +42,13 @@ _AWAY = 1.0
 
 
 def put(session: Session, messages: Sequence[Message], written_at: datetime) -> None:
-    """Write messages to the outbox, in order, as part of the session's transaction."""
+    """Write messages to the outbox, in order, as part of the session's transaction.
+
+    Raises `MessageTooLarge`: such a message would stop all that come behind it.
+    """
     if not messages:
         return
+    check_size(messages)
     session.execute(
         insert(OUTBOX),
         [
@@ -103,7 +109,8 @@ class Relay:
             if moved == 0:
                 await self._clock.wait(self._wake, _IDLE)
         self._renewed = float("-inf")
-        await self._database.transaction(lambda s: release(s, "relay", self._holder))
+        with contextlib.suppress(DatabaseUnavailable):  # then it runs out by itself
+            await self._database.transaction(lambda s: release(s, "relay", self._holder))
 
     def wake(self) -> None:
         """Look at once, also when told to stop."""

@@ -17,7 +17,8 @@ from pydantic_settings import (
 
 from services.shared.errors import SetupError
 
-_PLACEHOLDERS = ("changeme", "change-me", "secret", "password", "placeholder", "example", "xxx")
+# Long enough that no random secret has one of them by chance.
+_PLACEHOLDERS = ("changeme", "change-me", "secret", "password", "placeholder", "example", "xxxxxx")
 
 Words = Annotated[tuple[str, ...], NoDecode]
 """A list given as words with commas between them."""
@@ -40,9 +41,11 @@ class Settings(BaseSettings):
     )
 
     environment: Literal["development", "production"] = "production"
-    public_url: str = "http://localhost:8000"
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=1, le=65535)
+    public_url: str = Field(
+        default_factory=lambda known: f"http://localhost:{known.get('port', 8000)}"
+    )
     data: Path = Path("data")
     timezone: str = "Asia/Shanghai"
 
@@ -126,7 +129,9 @@ def load_settings(kind: type[SettingsT], service: str | None = None, **overrides
         settings = kind(for_service=service, **overrides)
     except ValidationError as error:
         first = error.errors()[0]
-        name = "BAITWELL_" + "_".join(str(part) for part in first["loc"]).upper()
+        field = "_".join(str(part) for part in first["loc"]).upper()
+        own = f"BAITWELL_{service}_{field}".upper()
+        name = own if service and own in os.environ else f"BAITWELL_{field}"
         raise SetupError(f"{name} is wrong: {first['msg']}") from error
     _check_secrets(settings)
     return settings
@@ -143,10 +148,12 @@ def _check_secrets(settings: Settings) -> None:
                 raise SetupError(f"{variable} must be set when PostgreSQL and Kafka are used")
             continue
         text = value.get_secret_value()
+        if len(text) < 16:
+            raise SetupError(f"{variable} is too short: make a random one of 32 letters")
         if settings.environment == "development":
             continue
-        if len(text) < 16 or any(word in text.lower() for word in _PLACEHOLDERS):
-            raise SetupError(f"{variable} is a placeholder or too short: make a random one")
+        if any(word in text.lower() for word in _PLACEHOLDERS):
+            raise SetupError(f"{variable} is a placeholder: make a random one of 32 letters")
 
 
 def unknown_variables(kinds: Mapping[str, type[Settings]]) -> tuple[str, ...]:

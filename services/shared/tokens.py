@@ -37,12 +37,14 @@ class KeyRing:
         """Read `1:secret,2:secret`; a secret alone is number 1. Raises `SetupError`."""
         keys: dict[int, bytes] = {}
         for part in (p.strip() for p in text.split(",")):
-            number, _, secret = part.rpartition(":")
-            if (number and not number.isdigit()) or len(secret) < 16:
+            number, colon, secret = part.partition(":")
+            if not colon or not number.isdecimal():  # a secret alone, which may have colons
+                number, secret = "1", part
+            if len(secret) < 16:
                 raise SetupError(
                     "BAITWELL_SECRET_KEYS must read 1:secret,2:secret (16 or more letters)"
                 )
-            index = int(number or 1)
+            index = int(number[:4])
             if index in keys or not 0 < index < 256:
                 raise SetupError("BAITWELL_SECRET_KEYS: numbers are 1 to 255, each once")
             keys[index] = hashlib.sha256(b"baitwell links\x00" + secret.encode()).digest()

@@ -94,8 +94,9 @@ class Keys:
             session.execute(delete(OperatorSession).where(col(OperatorSession.key_id) == key_id))
             return bool(result.rowcount)  # type: ignore[attr-defined]  # a CursorResult
 
+        ended = await self._database.transaction(work)
         self._cache.clear()
-        return await self._database.transaction(work)
+        return ended
 
     async def caller(self, secret: str) -> Caller:
         """Who has this key or session cookie. Raises `Unauthenticated`."""
@@ -128,17 +129,22 @@ class Keys:
             created_at=now,
             expires_at=now + _SESSION,
         )
-        await self._database.transaction(lambda session: session.add(opened))
+
+        def work(session: Session) -> None:
+            session.execute(delete(OperatorSession).where(col(OperatorSession.expires_at) <= now))
+            session.add(opened)
+
+        await self._database.transaction(work)
         return cookie
 
     async def log_out(self, cookie: str) -> None:
         """End a session."""
-        self._cache.pop(_hash(cookie), None)
         await self._database.transaction(
             lambda session: session.execute(
                 delete(OperatorSession).where(col(OperatorSession.secret_hash) == _hash(cookie))
             )
         )
+        self._cache.pop(_hash(cookie), None)
 
     def _find(self, session: Session, hashed: str) -> Caller | None:
         key = session.exec(select(ApiKey).where(ApiKey.secret_hash == hashed)).first()

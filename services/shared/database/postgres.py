@@ -1,8 +1,10 @@
 """PostgreSQL through asyncpg: a schema per service, units of work by `AsyncSession.run_sync`."""
 
+import asyncio
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+import asyncpg
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -17,7 +19,9 @@ from services.shared.errors import DatabaseUnavailable
 T = TypeVar("T")
 
 _REPEATABLE = frozenset({"40001", "40P01"})  # serialization failure, deadlock detected
-_AWAY = ("08", "53", "57")  # connection, resources, operator intervention
+# connection, log-in, no such database, resources, operator intervention, system error
+_AWAY = ("08", "28", "3D", "53", "57", "58")
+_READ_ONLY = "25006"  # a server that has become a standby
 _ATTEMPTS = 5
 
 
@@ -38,6 +42,7 @@ class PostgresDatabase:
                 "command_timeout": 30,
             },
         )
+        self._readers = self._engine.execution_options(postgresql_readonly=True)
         self._listeners: list[Callable[[], None]] = []
 
     @property
@@ -50,50 +55,67 @@ class PostgresDatabase:
         return self._engine
 
     async def transaction(self, work: Work[T]) -> T:
-        for attempt in range(_ATTEMPTS):
-            try:
-                result, wake = await self._once(work)
-            except DBAPIError as error:
-                if _state(error) in _REPEATABLE and attempt < _ATTEMPTS - 1:
-                    await self._clock.sleep(0.005 * 2**attempt)
-                    continue
-                if _is_away(error):
-                    raise DatabaseUnavailable from error
-                raise
-            except (OSError, TimeoutError, PoolTimeout) as error:
-                raise DatabaseUnavailable from error
-            if wake:
-                for listener in self._listeners:
-                    listener()
-            return result
-        raise DatabaseUnavailable
-
-    async def _once(self, work: Work[T]) -> tuple[T, bool]:
-        async with AsyncSession(self._engine, expire_on_commit=False, autoflush=False) as session:
-
-            def run(sync: Session) -> T:
-                return work(sync)
-
-            result = await session.run_sync(run)  # type: ignore[arg-type]  # it is a sqlmodel Session
-            await session.commit()
-            return result, bool(session.sync_session.info.pop(WAKE, False))
+        result, wake = await self._repeated(self._engine, work)
+        if wake:
+            for listener in self._listeners:
+                listener()
+        return result
 
     async def read(self, work: Work[T]) -> T:
-        return await self.transaction(work)
+        result, _ = await self._repeated(self._readers, work)
+        return result
 
     async def scan(self, work: Work[T], *, seconds: float = 10.0) -> T:
         def bounded(session: Session) -> T:
-            session.execute(text(f"SET LOCAL statement_timeout = {int(seconds * 1000)}"))
-            session.execute(text("SET TRANSACTION READ ONLY"))
+            session.execute(text(f"SET LOCAL statement_timeout = {max(1, int(seconds * 1000))}"))
             return work(session)
 
-        return await self.transaction(bounded)
+        try:
+            # the server stops one statement; this stops a work of many
+            async with asyncio.timeout(seconds + 1.0):
+                result, _ = await self._repeated(self._readers, bounded)
+        except TimeoutError as error:
+            raise DatabaseUnavailable from error
+        return result
+
+    async def _repeated(self, engine: AsyncEngine, work: Work[T]) -> tuple[T, bool]:
+        for attempt in range(_ATTEMPTS):
+            try:
+                return await _once(engine, work)
+            except DBAPIError as error:
+                if _state(error) in _REPEATABLE:
+                    await self._clock.sleep(0.005 * 2**attempt)
+                    continue
+                if _is_away(error) or (engine is self._engine and _state(error) == _READ_ONLY):
+                    raise DatabaseUnavailable from error
+                raise
+            except (
+                OSError,
+                TimeoutError,
+                PoolTimeout,
+                # what connecting raises is not wrapped
+                asyncpg.PostgresError,
+                asyncpg.InterfaceError,
+            ) as error:
+                raise DatabaseUnavailable from error
+        raise DatabaseUnavailable
 
     def on_commit(self, listener: Callable[[], None]) -> None:
         self._listeners.append(listener)
 
     async def close(self) -> None:
         await self._engine.dispose()
+
+
+async def _once(engine: AsyncEngine, work: Work[T]) -> tuple[T, bool]:
+    async with AsyncSession(engine, expire_on_commit=False, autoflush=False) as session:
+
+        def run(sync: Session) -> T:
+            return work(sync)
+
+        result = await session.run_sync(run)  # type: ignore[arg-type]  # it is a sqlmodel Session
+        await session.commit()
+        return result, bool(session.sync_session.info.pop(WAKE, False))
 
 
 def _asyncpg_url(url: str) -> str:

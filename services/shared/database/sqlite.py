@@ -1,19 +1,23 @@
-"""SQLite: one file per service, WAL, `synchronous=FULL`, one writer in the loop thread.
+"""SQLite: one file per service, WAL, `synchronous=FULL`, one writer.
 
-A short transaction runs inline: no thread, no lock, no await between begin and commit. Reads that may
-take long run on read-only connections in a small thread pool and are interrupted at their deadline.
+A short transaction runs inline in the loop thread: no thread, no lock, no await between begin and commit.
+Where syncing the disk takes long, whole transactions move to one writer thread, so that the loop goes on
+meanwhile. Reads that may take long run on read-only connections in a small thread pool and are stopped at
+their deadline.
 """
 
 import asyncio
+import contextvars
 import sqlite3
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
-from threading import Timer
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import QueuePool, StaticPool
 from sqlmodel import Session
 
@@ -23,16 +27,44 @@ from services.shared.errors import DatabaseUnavailable, SetupError
 T = TypeVar("T")
 
 _SCAN_THREADS = 2
+_OPEN_WAIT = 1.0
+_STEPS = 20_000  # of SQLite's machine, between two looks at the deadline
+_PASSING = frozenset(
+    {
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_INTERRUPT,
+        sqlite3.SQLITE_NOMEM,
+    }
+)
+_BROKEN = frozenset(
+    {
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_CORRUPT,
+        sqlite3.SQLITE_NOTADB,
+        sqlite3.SQLITE_PROTOCOL,
+    }
+)
 
 
 class SqliteDatabase:
-    """One SQLite file. Made and used in one event loop."""
+    """One SQLite file. Made and used in one event loop.
 
-    def __init__(self, path: Path, *, synchronous: str = "FULL") -> None:
-        self._path = path
-        self._writer = _engine(path, synchronous)
+    `writer_thread` moves the transactions out of the loop thread, for disks that take long to sync.
+    """
+
+    def __init__(
+        self, path: Path, *, synchronous: str = "FULL", writer_thread: bool = False
+    ) -> None:
+        self._writer = _writer_engine(path, synchronous)
         self._readers = _reader_engine(path)
-        self._threads: ThreadPoolExecutor | None = None
+        self._scans: ThreadPoolExecutor | None = None
+        self._writing: ThreadPoolExecutor | None = None
+        if writer_thread:
+            self._writing = ThreadPoolExecutor(1, thread_name_prefix=f"write-{path.stem}")
+        self._closed = False
         self._listeners: list[Callable[[], None]] = []
 
     @property
@@ -45,66 +77,99 @@ class SqliteDatabase:
         return self._writer
 
     async def transaction(self, work: Work[T]) -> T:
-        try:
-            with Session(self._writer, expire_on_commit=False, autoflush=False) as session:
-                result = work(session)
-                session.commit()
-                wake = session.info.pop(WAKE, False)
-        except OperationalError as error:
-            raise DatabaseUnavailable from error
+        if self._closed:
+            raise DatabaseUnavailable
+        if self._writing is None:
+            result, wake = self._write(work)
+        else:
+            # the work must see the correlation id of the one who asked
+            context = contextvars.copy_context()
+            result, wake = await asyncio.get_running_loop().run_in_executor(
+                self._writing, partial(context.run, self._write, work)
+            )
         if wake:
             for listener in self._listeners:
                 listener()
         return result
 
+    def _write(self, work: Work[T]) -> tuple[T, bool]:
+        try:
+            with Session(self._writer, expire_on_commit=False, autoflush=False) as session:
+                result = work(session)
+                session.commit()
+                return result, bool(session.info.pop(WAKE, False))
+        except DBAPIError as error:
+            if _code(error) == sqlite3.SQLITE_READONLY or self._is_away(error):
+                raise DatabaseUnavailable from error
+            raise
+        except SetupError as error:  # it could not be opened again after an error of the disk
+            raise DatabaseUnavailable from error
+
     async def read(self, work: Work[T]) -> T:
         return self._read(work)
 
     async def scan(self, work: Work[T], *, seconds: float = 10.0) -> T:
-        if self._threads is None:
-            self._threads = ThreadPoolExecutor(_SCAN_THREADS, thread_name_prefix="scan")
+        if self._scans is None:
+            self._scans = ThreadPoolExecutor(_SCAN_THREADS, thread_name_prefix="scan")
         return await asyncio.get_running_loop().run_in_executor(
-            self._threads, self._read, work, seconds
+            self._scans, self._read, work, seconds
         )
 
     def _read(self, work: Work[T], seconds: float | None = None) -> T:
+        if self._closed:
+            raise DatabaseUnavailable
         try:
             with Session(self._readers, expire_on_commit=False) as session:
                 if seconds is None:
                     return work(session)
                 connection: Any = session.connection().connection.dbapi_connection
-                timer = Timer(seconds, connection.interrupt)
-                timer.start()
+                deadline = time.monotonic() + seconds
+                connection.set_progress_handler(lambda: time.monotonic() > deadline, _STEPS)
                 try:
                     return work(session)
                 finally:
-                    timer.cancel()
-        except OperationalError as error:
-            raise DatabaseUnavailable from error
+                    connection.set_progress_handler(None, 0)
+        except DBAPIError as error:
+            if self._is_away(error):
+                raise DatabaseUnavailable from error
+            raise
+
+    def _is_away(self, error: DBAPIError) -> bool:
+        code = _code(error)
+        if code in _BROKEN:
+            # After an error of the disk nobody knows what an open file still remembers.
+            self._readers.dispose()
+            self._writer.dispose()
+        return code in _PASSING or code in _BROKEN
 
     def on_commit(self, listener: Callable[[], None]) -> None:
         self._listeners.append(listener)
 
     async def close(self) -> None:
-        if self._threads is not None:
-            self._threads.shutdown(wait=True, cancel_futures=True)
+        self._closed = True
+        for threads in (self._writing, self._scans):
+            if threads is not None:
+                threads.shutdown(wait=True)
         self._readers.dispose()
         self._writer.dispose()
 
 
-def _engine(path: Path, synchronous: str) -> Engine:
-    """The one writing connection: every transaction takes the write lock at its start."""
-    engine = create_engine(
-        f"sqlite:///{path}",
-        poolclass=StaticPool,
-        connect_args={"check_same_thread": False, "timeout": 5.0, "isolation_level": None},
-    )
+def _code(error: DBAPIError) -> int:
+    """SQLite's primary result code (https://www.sqlite.org/rescode.html); 0 where there is none."""
+    return int(getattr(error.orig, "sqlite_errorcode", 0) or 0) & 0xFF
 
-    @event.listens_for(engine, "connect")
-    def _connect(connection: sqlite3.Connection, _record: Any) -> None:
+
+def _writer_engine(path: Path, synchronous: str) -> Engine:
+    """The one writing connection: every transaction takes the write lock at its start."""
+
+    def connect() -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            path, check_same_thread=False, timeout=_OPEN_WAIT, isolation_level=None
+        )
         try:
             connection.execute("PRAGMA journal_mode=WAL")
         except sqlite3.OperationalError as error:
+            connection.close()
             raise SetupError(
                 f"{path} can't be opened ({error}): is another process using it?"
             ) from error
@@ -112,6 +177,11 @@ def _engine(path: Path, synchronous: str) -> Engine:
         connection.execute("PRAGMA foreign_keys=ON")
         connection.execute("PRAGMA secure_delete=ON")
         connection.execute("PRAGMA cache_size=-16000")
+        # A lock that somebody else holds must not stop the event loop.
+        connection.execute("PRAGMA busy_timeout=20")
+        return connection
+
+    engine = create_engine("sqlite://", poolclass=StaticPool, creator=connect)
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
@@ -121,11 +191,15 @@ def _engine(path: Path, synchronous: str) -> Engine:
 
 
 def _reader_engine(path: Path) -> Engine:
+    address = f"{path.absolute().as_uri()}?mode=ro"
+
+    def connect() -> sqlite3.Connection:
+        return sqlite3.connect(
+            address, uri=True, check_same_thread=False, timeout=0.02, isolation_level=None
+        )
+
     engine = create_engine(
-        f"sqlite:///file:{path}?mode=ro&uri=true",
-        poolclass=QueuePool,
-        pool_size=_SCAN_THREADS + 1,
-        connect_args={"check_same_thread": False, "timeout": 5.0, "isolation_level": None},
+        "sqlite://", poolclass=QueuePool, pool_size=_SCAN_THREADS + 1, creator=connect
     )
 
     @event.listens_for(engine, "begin")

@@ -6,6 +6,7 @@ with what comes behind it under the same key. When the database or the log is aw
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from services.shared.bus import Batch, Bus, BusUnavailable, Partition, Subscript
 from services.shared.clock import Clock
 from services.shared.database import Database
 from services.shared.errors import DatabaseUnavailable
-from services.shared.events import Event, Received, Record, UnknownEvent, decode
+from services.shared.events import BadRecord, Event, Received, Record, UnknownEvent, decode
 from services.shared.runner import parked, positions
 from services.shared.telemetry import Telemetry
 
@@ -63,7 +64,6 @@ class ConsumerRunner:
         self._member = member
         self._telemetry = telemetry
         self._at: dict[Partition, int | None] = {}
-        self._retrying = False
         self._moved_at = clock.monotonic()
         self.stopped: str | None = None
         """Why this consumer handles nothing any more (an event of a newer program), else None."""
@@ -88,8 +88,8 @@ class ConsumerRunner:
                 await self._handle(subscription, batch, stop)
             if not batches:
                 await self._watch(subscription)
-        except BusUnavailable:
-            log.warning("consumer %s waits for the log", self.spec.name)
+        except (BusUnavailable, DatabaseUnavailable) as error:
+            log.warning("consumer %s waits: %s", self.spec.name, type(error).__name__)
             await self._clock.wait(stop, 1.0)
 
     async def _join(self, stop: asyncio.Event) -> Subscription | None:
@@ -113,13 +113,7 @@ class ConsumerRunner:
 
     async def _handle(self, subscription: Subscription, batch: Batch, stop: asyncio.Event) -> None:
         try:
-            failure = await self._attempt(lambda s: self._apply(s, batch), stop)
-            if failure is None:
-                self._done(batch.partition, batch.next, len(batch.records))
-                return
-            log.warning("consumer %s: a batch failed: %s", self.spec.name, failure)
-            for record in batch.records:
-                await self._handle_alone(Batch(batch.partition, (record,)), stop)
+            await self._divide(batch, stop)
         except positions.PositionMoved:
             log.warning("consumer %s: position of %s was moved", self.spec.name, batch.partition)
             await subscription.seek(batch.partition)
@@ -130,18 +124,35 @@ class ConsumerRunner:
         except _Stopped:
             return
 
+    async def _divide(self, batch: Batch, stop: asyncio.Event) -> None:
+        """Handle a batch; when it fails by itself, its halves, so that few transactions find the culprit."""
+        if len(batch.records) == 1:
+            await self._handle_alone(batch, stop)
+            return
+        try:
+            failure = await self._attempt(lambda s: self._apply(s, batch), stop)
+        except UnknownEvent as unknown:  # what comes before it can be handled
+            failure = str(unknown)
+        if failure is None:
+            self._done(batch.partition, batch.next, len(batch.records))
+            return
+        log.warning("consumer %s: a batch failed: %s", self.spec.name, failure)
+        middle = len(batch.records) // 2
+        await self._divide(Batch(batch.partition, batch.records[:middle]), stop)
+        await self._divide(Batch(batch.partition, batch.records[middle:]), stop)
+
     async def _handle_alone(self, single: Batch, stop: asyncio.Event) -> None:
         failure: str | None = None
         for attempt in range(_ATTEMPTS):
+            if attempt:
+                await self._clock.sleep(0.02 * 4 ** (attempt - 1))
             failure = await self._attempt(lambda s: self._apply(s, single), stop)
             if failure is None:
-                break
-            await self._clock.sleep(0.02 * 4**attempt)
-        else:
-            reason = failure
-            await self._patiently(partial(self._park, single=single, reason=reason), stop)
-            self._telemetry.parked.labels(self.spec.name, single.partition.topic).inc()
-            log.error("consumer %s parked a record: %s", self.spec.name, reason)
+                self._done(single.partition, single.next, 1)
+                return
+        await self._patiently(partial(self._park, single=single, reason=failure), stop)
+        self._telemetry.parked.labels(self.spec.name, single.partition.topic).inc()
+        log.error("consumer %s parked a record: %s", self.spec.name, failure)
         self._done(single.partition, single.next, 1)
 
     async def _attempt(self, work: Callable[[Session], None], stop: asyncio.Event) -> str | None:
@@ -161,29 +172,30 @@ class ConsumerRunner:
             try:
                 await self._database.transaction(work)
             except DatabaseUnavailable:
-                self._retrying = True
                 log.warning("consumer %s waits for the database", self.spec.name)
                 if await self._clock.wait(stop, pause):
                     raise _Stopped from None
                 pause = min(pause * 2, 5.0)
             else:
-                self._retrying = False
                 return
 
     def _apply(self, session: Session, batch: Batch) -> None:
-        positions.move(
-            session, self.spec.name, batch.partition, self._at.get(batch.partition), batch.next
-        )
-        keys = sorted({record.key for record in batch.records})
+        expected = self._at.get(batch.partition)
+        if expected is not None and expected > batch.first:  # records from before a look-up
+            raise positions.PositionMoved(batch.partition)
+        positions.move(session, self.spec.name, batch.partition, expected, batch.next)
+        keys = sorted({parked.filed(record.key) for record in batch.records})
         waiting = parked.parked_keys(session, self.spec.name, batch.partition.topic, keys)
-        behind = [record for record in batch.records if record.key in waiting]
+        events: list[Received[Event]] = []
+        behind: list[Record] = []
+        for record in batch.records:
+            if parked.filed(record.key) in waiting:
+                _require_known(record)
+                behind.append(record)
+            elif (received := decode(record)) is not None:
+                events.append(received)
         if behind:
             parked.park(session, self.spec.name, behind, parked.BEHIND, 0, self._clock.now())
-        events = [
-            received
-            for record in batch.records
-            if record.key not in waiting and (received := decode(record)) is not None
-        ]
         self.dispatch(session, events)
 
     def dispatch(self, session: Session, events: Sequence[Received[Event]]) -> None:
@@ -205,7 +217,7 @@ class ConsumerRunner:
 
     async def _watch(self, subscription: Subscription) -> None:
         """Begin fetching anew when nothing moves although there is something to read."""
-        if self._retrying or self._clock.monotonic() - self._moved_at < _STANDSTILL:
+        if self._clock.monotonic() - self._moved_at < _STANDSTILL:
             return
         self._moved_at = self._clock.monotonic()
         lag = await positions.lag(self._database, self._bus, self.spec.name, self.spec.topics)
@@ -216,21 +228,34 @@ class ConsumerRunner:
             await subscription.restart()
 
     async def replay(self) -> tuple[int, int]:
-        """Handle parked records again, in key order; (handled, still parked)."""
-        handled = 0
-        stuck: set[str] = set()
+        """Handle parked records again, in key order; (handled, keys still parked)."""
+        handled = stuck = after = 0
         while True:
-            pairs = await self._database.read(
-                lambda session: parked.oldest_of_each_key(session, self.spec.name)
+            heads = await self._database.read(
+                partial(parked.oldest_of_each_key, consumer=self.spec.name, after=after)
             )
-            ready = [(id_, record) for id_, record in pairs if record.key not in stuck]
-            if not ready:
-                return handled, len(stuck)
-            for parked_id, record in ready:
-                if await self._replay_one(parked_id, record):
-                    handled += 1
-                else:
-                    stuck.add(record.key)
+            if not heads:
+                return handled, stuck
+            for parked_id, record in heads:
+                after = parked_id
+                done, stopped = await self._replay_key(parked_id, record)
+                handled += done
+                stuck += stopped
+
+    async def _replay_key(self, parked_id: int, record: Record) -> tuple[int, bool]:
+        """Replay what is parked under one key until one fails; (handled, whether one failed)."""
+        handled = 0
+        following: tuple[int, Record] | None = (parked_id, record)
+        while following is not None:
+            if not await self._replay_one(*following):
+                return handled, True
+            handled += 1
+            following = await self._database.read(
+                lambda session: parked.oldest_of_key(
+                    session, self.spec.name, record.topic, record.key
+                )
+            )
+        return handled, False
 
     async def _replay_one(self, parked_id: int, record: Record) -> bool:
         def work(session: Session) -> None:
@@ -238,10 +263,19 @@ class ConsumerRunner:
             if parked.remove(session, parked_id) and received is not None:
                 self.dispatch(session, [received])
 
-        failure = await self._attempt(work, asyncio.Event())
+        try:
+            failure = await self._attempt(work, asyncio.Event())
+        except UnknownEvent as unknown:
+            failure = str(unknown)
         if failure is not None:
             log.warning("a parked record failed again: %s", failure)
         return failure is None
+
+
+def _require_known(record: Record) -> None:
+    """Raises `UnknownEvent`: what this program does not know is never parked."""
+    with contextlib.suppress(BadRecord):
+        decode(record)
 
 
 class _Stopped(Exception):

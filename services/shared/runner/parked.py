@@ -1,5 +1,6 @@
 """Parked records: those that their consumer could not handle, and those that came behind them."""
 
+import hashlib
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -13,10 +14,11 @@ from sqlalchemy import (
     column,
     delete,
     func,
-    insert,
     select,
     table,
 )
+from sqlalchemy.dialects.postgresql import insert as insert_postgresql
+from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 from sqlmodel import Session
 
 from services.shared.database import Document, Moment
@@ -37,6 +39,8 @@ PARKED = table(
     column("parked_at", Moment),
 )
 
+_KEY = 128  # letters; what the column holds
+
 BEHIND = "behind a parked record of the same key"
 
 
@@ -48,17 +52,21 @@ def park(
     attempts: int,
     at: datetime,
 ) -> None:
-    """Put records aside, in the transaction that moves the position past them."""
+    """Put records aside, in the transaction that moves the position past them.
+
+    One that is parked already (its position was set back) is left as it is.
+    """
+    insert = insert_postgresql if session.get_bind().dialect.name == "postgresql" else insert_sqlite
     session.execute(
-        insert(PARKED),
+        insert(PARKED).on_conflict_do_nothing(),
         [
             {
                 "consumer": consumer,
                 "topic": record.topic,
                 "partition": record.partition,
                 "offset": record.offset,
-                "key": record.key,
-                "headers": record.headers,
+                "key": filed(record.key),
+                "headers": _storable(record.headers),
                 "value": record.value,
                 "reason": reason[:500],
                 "attempts": attempts,
@@ -69,8 +77,20 @@ def park(
     )
 
 
+def filed(key: str) -> str:
+    """The key under which a record is parked: its own, unless the table can't hold that."""
+    if len(key) <= _KEY and "\x00" not in key:
+        return key
+    return f"sha256:{hashlib.sha256(key.encode()).hexdigest()}"
+
+
+def _storable(headers: Sequence[tuple[str, str]]) -> list[list[str]]:
+    """Headers as JSON that PostgreSQL takes, too: it has no NUL."""
+    return [[part.replace("\x00", "\ufffd") for part in pair] for pair in headers]
+
+
 def parked_keys(session: Session, consumer: str, topic: str, keys: Sequence[str]) -> frozenset[str]:
-    """Those of `keys` that have a parked record."""
+    """Those of `keys` (as `filed`) that have a parked record."""
     any_parked = session.execute(
         select(PARKED.c.id)
         .where(and_(PARKED.c.consumer == consumer, PARKED.c.topic == topic))
@@ -116,18 +136,32 @@ def count(session: Session) -> dict[tuple[str, str], int]:
 
 
 def oldest_of_each_key(
-    session: Session, consumer: str, limit: int = 100
+    session: Session, consumer: str, after: int = 0, limit: int = 100
 ) -> list[tuple[int, Record]]:
-    """The oldest parked record of every key: those that may be handled next."""
+    """The oldest parked record of every key, those with a number over `after`, in that order."""
     first = (
         select(func.min(PARKED.c.id))
         .where(PARKED.c.consumer == consumer)
         .group_by(PARKED.c.topic, PARKED.c.key)
+        .having(func.min(PARKED.c.id) > after)
     )
     rows = session.execute(
         select(PARKED).where(PARKED.c.id.in_(first)).order_by(PARKED.c.id).limit(limit)
     )
     return [(row.id, _record(row)) for row in rows]
+
+
+def oldest_of_key(
+    session: Session, consumer: str, topic: str, key: str
+) -> tuple[int, Record] | None:
+    """The oldest parked record of one key."""
+    row = session.execute(
+        select(PARKED)
+        .where(and_(PARKED.c.consumer == consumer, PARKED.c.topic == topic, PARKED.c.key == key))
+        .order_by(PARKED.c.id)
+        .limit(1)
+    ).first()
+    return (row.id, _record(row)) if row else None
 
 
 def remove(session: Session, parked_id: int) -> bool:

@@ -9,6 +9,10 @@ from services.shared.clock import Clock
 
 log = logging.getLogger(__name__)
 
+_FIRST_PAUSE = 0.2
+_LONGEST_PAUSE = 5.0
+_HEALTHY = 60.0
+
 Loop = Callable[[asyncio.Event], Awaitable[None]]
 """Runs until the event is set."""
 
@@ -36,13 +40,19 @@ class Supervisor:
         self._tasks[task.name] = asyncio.create_task(self._keep(task), name=task.name)
 
     async def _keep(self, task: BackgroundTask) -> None:
+        pause = _FIRST_PAUSE
         while not self._stop.is_set():
+            begun = self._clock.monotonic()
             try:
                 await task.loop(self._stop)
             except Exception:  # the runner: a task that failed starts again
                 self.failures[task.name] = self.failures.get(task.name, 0) + 1
                 log.exception("background task %s failed and starts again", task.name)
-                await self._clock.wait(self._stop, min(0.1 * 2 ** self.failures[task.name], 5.0))
+            if self._clock.monotonic() - begun > _HEALTHY:
+                pause = _FIRST_PAUSE
+            if not self._stop.is_set():
+                await self._clock.wait(self._stop, pause)
+                pause = min(pause * 2, _LONGEST_PAUSE)
 
     async def stop(self) -> None:
         """Ask all to end; cancel those that do not within the bound."""

@@ -1,10 +1,12 @@
 """Strict JSON bodies: malformed text, repeated names, NUL and half surrogates are refused."""
 
 import json
+import math
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from fastapi import Request, Response
+from fastapi.params import Form
 from fastapi.routing import APIRoute
 from pydantic import TypeAdapter, ValidationError
 
@@ -63,7 +65,9 @@ def strict_json(body: bytes) -> Any:
     """The value of a JSON text. Raises `Invalid` for anything that two readers could read differently."""
     try:
         text = body.decode("utf-8")
-        value = json.loads(text, object_pairs_hook=_once, parse_constant=_no_constant)
+        value = json.loads(
+            text, object_pairs_hook=_once, parse_constant=_no_constant, parse_float=_finite
+        )
     except RecursionError as error:
         raise Invalid(fields=(FieldError("body", "invalid"),)) from error
     except ValueError as error:
@@ -87,6 +91,14 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_constant(name: str) -> Any:
     raise ValueError(name)
+
+
+def _finite(text: str) -> float:
+    """A number that other readers of JSON have, too: `1e999` is none."""
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError("out of range")
+    return number
 
 
 def _check_text(value: Any) -> None:
@@ -123,18 +135,25 @@ async def read_json(request: Request, adapter: TypeAdapter[T]) -> T:
 
 class _StrictRequest(Request):
     async def json(self) -> Any:
-        body = await self.body()
-        check_json_type(self.headers.get("content-type", ""))
-        return strict_json(body)
+        return strict_json(await self.body())
 
 
 class StrictRoute(APIRoute):
-    """A FastAPI route whose JSON bodies are read strictly: `APIRouter(route_class=StrictRoute)`."""
+    """A FastAPI route whose JSON bodies are read strictly: `APIRouter(route_class=StrictRoute)`.
+
+    A body of another type than JSON is refused, unless the endpoint asks for a form.
+    """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handler = super().get_route_handler()
+        wants_json = self.body_field is not None and not isinstance(
+            self.body_field.field_info, Form
+        )
 
         async def strict(request: Request) -> Response:
-            return await handler(_StrictRequest(request.scope, request.receive))
+            reading = _StrictRequest(request.scope, request.receive)
+            if wants_json and await reading.body():
+                check_json_type(request.headers.get("content-type", ""))
+            return await handler(reading)
 
         return strict

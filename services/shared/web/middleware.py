@@ -10,11 +10,12 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.shared import correlation
-from services.shared.errors import TooLarge
+from services.shared.errors import FieldError, Invalid, NotFound, Problem, TooLarge
 from services.shared.telemetry import Telemetry
-from services.shared.web.problems import problem_response
+from services.shared.web.problems import CORRELATION, problem_response
 
 _SANE_ID = re.compile(r"[A-Za-z0-9._-]{8,64}\Z")
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _UNMEASURED = frozenset({"/metrics", "/health/live", "/health/ready"})
 
 BodyLimit = Callable[[str], int]
@@ -46,6 +47,7 @@ class EdgeMiddleware:
             return
         given = Headers(scope=scope).get("x-request-id", "")
         correlation_id = given if _SANE_ID.match(given) else str(self._new_id())
+        scope[CORRELATION] = correlation_id
         start = time.perf_counter()
         status = 500
 
@@ -67,9 +69,9 @@ class EdgeMiddleware:
 
     async def _within_limit(self, scope: Scope, receive: Receive, send: Send) -> None:
         limit = self._limit(scope["path"])
-        declared = Headers(scope=scope).get("content-length")
-        if declared is not None and declared.isdigit() and int(declared) > limit:
-            await problem_response(Request(scope), TooLarge())(scope, receive, send)
+        refused = _refusal(scope, limit)
+        if refused is not None:
+            await problem_response(Request(scope), refused)(scope, receive, send)
             return
         seen = 0
 
@@ -92,8 +94,22 @@ class EdgeMiddleware:
         key = (template, scope["method"], status)
         observe = self._children.get(key)
         if observe is None:
-            method = scope["method"] if len(scope["method"]) < 8 else "other"
+            method = scope["method"] if scope["method"] in _METHODS else "other"
             observe = self._requests.labels(self._service, template, method, str(status)).observe
             if len(self._children) < 500:
                 self._children[key] = observe
         observe(seconds)
+
+
+def _refusal(scope: Scope, limit: int) -> Problem | None:
+    """What can be said of a request before anything of it is handled."""
+    if "\x00" in scope["path"]:
+        return NotFound()
+    if b"%00" in scope.get("query_string", b""):
+        return Invalid(fields=(FieldError("query", "forbidden_characters"),))
+    declared = Headers(scope=scope).get("content-length", "")
+    if declared.isascii() and declared.isdecimal():
+        digits = declared.lstrip("0")
+        if len(digits) > 18 or int(digits or "0") > limit:
+            return TooLarge()
+    return None

@@ -26,6 +26,9 @@ from services.shared.web.languages import language_of
 
 log = logging.getLogger(__name__)
 
+CORRELATION = "baitwell.correlation"
+"""Where the edge keeps the correlation id in the request's scope."""
+
 ProblemPage = Callable[[Request, Problem], Response | None]
 """Draws a problem for a person; None to answer with the document."""
 
@@ -79,6 +82,10 @@ def handle_problems(app: FastAPI, page: ProblemPage | None = None) -> None:
         return answer(request, Invalid(fields=fields))
 
     async def starlettes(request: Request, error: Any) -> Response:
+        if isinstance(
+            error.__cause__, Problem
+        ):  # what reading the body raised, as FastAPI wraps it
+            return answer(request, error.__cause__)
         kind = _BY_STATUS.get(error.status_code)
         problem = kind() if kind else Problem()
         response = answer(request, problem)
@@ -88,8 +95,14 @@ def handle_problems(app: FastAPI, page: ProblemPage | None = None) -> None:
         return response
 
     async def unexpected(request: Request, error: Any) -> Response:
-        log.error("unexpected error", exc_info=error)
-        return answer(request, Problem())
+        # this one is called outside of our middleware
+        correlation_id = request.scope.get(CORRELATION)
+        with correlation.correlated(correlation_id):
+            log.error("unexpected error", exc_info=error)
+            response = answer(request, Problem())
+        if correlation_id:
+            response.headers["x-request-id"] = correlation_id
+        return response
 
     app.add_exception_handler(Problem, ours)
     app.add_exception_handler(RequestValidationError, invalid)
