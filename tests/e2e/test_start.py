@@ -38,7 +38,7 @@ def refusal(system: Embedded, **settings: str) -> str:
 def submit(system: Embedded, email: str) -> str:
     """Leave a contact; the lead's id. It is durable when this returns."""
     answer = httpx.post(
-        f"{system.url}/v1/baits/welcome/leads", json={"email": email}, trust_env=False
+        f"{system.url}/v1/baits/welcome/leads", json={"contact": {"email": email}}, trust_env=False
     )
     assert answer.status_code == 202, answer.text
     lead_id: str = answer.json()["lead_id"]
@@ -82,7 +82,7 @@ def test_a_data_directory_that_cannot_be_made(embedded: Embedded, tmp_path: Path
         ({"BAITWELL_QUIET_START": "late"}, "BAITWELL_QUIET_START is wrong"),
         ({"BAITWELL_SMTP_URL": "http://mail.example"}, "BAITWELL_SMTP_URL is wrong"),
         ({"BAITWELL_SECRET_KEYS": "1:changeme-changeme"}, "BAITWELL_SECRET_KEYS is a placeholder"),
-        ({"BAITWELL_CONTACT_KEY": "short"}, "BAITWELL_CONTACT_KEY is a placeholder"),
+        ({"BAITWELL_CONTACT_KEY": "short"}, "BAITWELL_CONTACT_KEY is too short"),
         ({"BAITWELL_KAFKA_SERVERS": "localhost:9"}, "BAITWELL_DATABASE_URL"),
     ],
 )
