@@ -63,10 +63,26 @@ REASONS: dict[str, tuple[str, str]] = {
         "邮件中不允许使用此元素。",
         "This element or attribute is not allowed in a message.",
     ),
+    "not_marketing": (
+        "活动只能使用营销类模板。",
+        "A campaign needs a template of kind marketing.",
+    ),
+    "locked_by_run": (
+        "活动开始后不能再更改此项。",
+        "This can't be changed any more once the campaign has begun.",
+    ),
     "value_missing": ("缺少变量的值。", "The value of a variable is missing."),
     "render_failed": ("用这些值无法生成内容。", "The content can't be made with these values."),
     "in_the_past": ("时间已过。", "This is in the past."),
     "consent_text_missing": ("缺少同意条款文本。", "The consent text is missing."),
+    "too_large_rule": (
+        "规则过深或条件过多。",
+        "The rule is too deep or has too many conditions.",
+    ),
+    "wrong_comparison": (
+        "此类型的字段不能这样比较。",
+        "A field of this type can't be compared in this way.",
+    ),
 }
 
 

@@ -46,7 +46,8 @@ class CampaignRun(PushTable, table=True):
     """One going-out of a campaign and how far its planning is.
 
     `step` is compared and set by every planning transaction, so that two planners never both act.
-    `skipped` counts the members of this walk that got no row, by reason.
+    `skipped` counts the members of this walk that got no row, by reason. `waiting_since`: members of the
+    next page are not known to push yet. `final` are the counts as the run ended: state, reason, count.
     """
 
     __tablename__ = "campaign_runs"
@@ -62,5 +63,7 @@ class CampaignRun(PushTable, table=True):
     members: int
     skipped: dict[str, Any] = Field(sa_column=Column(Document(), nullable=False))
     complete: bool
+    waiting_since: datetime | None = Field(default=None, sa_column=Column(Moment, nullable=True))
+    final: list[Any] | None = Field(default=None, sa_column=Column(Document(), nullable=True))
     created_at: datetime = Field(sa_column=Column(Moment, nullable=False))
     completed_at: datetime | None = Field(default=None, sa_column=Column(Moment, nullable=True))

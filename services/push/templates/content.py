@@ -71,6 +71,15 @@ class Compiled:
         return self._program.language
 
     @property
+    def spec(self) -> TemplateSpec:
+        return self._spec
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The variables that it uses."""
+        return self._program.names
+
+    @property
     def targets(self) -> tuple[str, ...]:
         """The addresses behind the tracked links, by link number."""
         return self._program.targets

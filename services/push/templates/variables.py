@@ -29,6 +29,9 @@ class Variable:
     field: str | None = None
 
 
+_WORDS = {"true": True, "false": False}
+
+
 def fit(text: str) -> str:
     """The text without characters that no message can hold, cut to the longest value."""
     return _UNFIT.sub("", text[:MAX_VALUE]) if text else text
@@ -63,10 +66,17 @@ def typed(kind: VariableType, raw: Any) -> Value | None:
     if kind == "text":
         return _text(raw)
     if kind == "boolean":
-        return raw if isinstance(raw, bool) else None
+        return raw if isinstance(raw, bool) else _WORDS.get(str(raw).lower())
     if kind == "date":
         return _date(raw)
     return _number(raw)
+
+
+def plain(value: Value) -> str:
+    """A value as text from which `typed` makes the same value again."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return value.isoformat() if isinstance(value, date) else str(value)
 
 
 def _text(raw: Any) -> str | None:

@@ -8,7 +8,11 @@ from services.shared import correlation
 
 
 class ServiceUnreachable(Exception):
-    """The other service did not answer in time, or answered with a server error."""
+    """The other service did not answer in time, or with anything but success (`status`)."""
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class InternalClient:
@@ -48,7 +52,7 @@ class InternalClient:
         except httpx.HTTPError as error:
             raise ServiceUnreachable(f"{method} {path}: {type(error).__name__}") from error
         if not answer.is_success:
-            raise ServiceUnreachable(f"{method} {path}: {answer.status_code}")
+            raise ServiceUnreachable(f"{method} {path}: {answer.status_code}", answer.status_code)
         return answer.json()
 
     async def close(self) -> None:

@@ -30,6 +30,8 @@ def upgrade() -> None:
         sa.Column("members", sa.Integer(), nullable=False),
         sa.Column("skipped", Document(), nullable=False),
         sa.Column("complete", sa.Boolean(), nullable=False),
+        sa.Column("waiting_since", Moment(), nullable=True),
+        sa.Column("final", Document(), nullable=True),
         sa.Column("created_at", Moment(), nullable=False),
         sa.Column("completed_at", Moment(), nullable=True),
         sa.PrimaryKeyConstraint("id"),
@@ -117,7 +119,7 @@ def upgrade() -> None:
     op.create_index(
         "deliveries_due",
         "deliveries",
-        ["channel", "marketing", "not_before", "state"],
+        ["marketing", "priority", "channel", "not_before", "state"],
         unique=False,
         sqlite_where=sa.text("state IN ('planned', 'held')"),
         postgresql_where=sa.text("state IN ('planned', 'held')"),
@@ -157,6 +159,14 @@ def upgrade() -> None:
         sqlite_where=sa.text("state = 'unknown'"),
         postgresql_where=sa.text("state = 'unknown'"),
     )
+    op.create_index(
+        "deliveries_with_address",
+        "deliveries",
+        ["contact_key"],
+        unique=False,
+        sqlite_where=sa.text("address IS NOT NULL"),
+        postgresql_where=sa.text("address IS NOT NULL"),
+    )
     op.create_table(
         "delivery_trace",
         sa.Column("id", Serial(), autoincrement=True, nullable=False),
@@ -188,7 +198,7 @@ def upgrade() -> None:
         sa.Column("delivery_id", sa.Uuid(), nullable=False),
         sa.PrimaryKeyConstraint("abuse_key", "number"),
     )
-    op.create_index("mail_limits_by_time", "mail_limits", ["sent_at"], unique=False)
+    op.create_index("mail_limits_of_delivery", "mail_limits", ["delivery_id"], unique=False)
     op.create_table(
         "mailbox",
         sa.Column("id", sa.Uuid(), nullable=False),

@@ -1,0 +1,255 @@
+"""Every query on campaigns and their runs, and on what the ledger holds of them."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from functools import cache
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Uuid, and_, exists, literal_column, or_, update
+from sqlalchemy import func as sql_function
+from sqlalchemy import select as select_columns
+from sqlmodel import Session, col, select
+
+from services.push.campaigns.models import Campaign, CampaignRun
+from services.push.campaigns.states import CampaignState
+from services.push.deliveries.models import Delivery
+from services.push.deliveries.states import OPEN, WAITING
+from services.push.editing import after
+from services.push.reach.models import ReachContact, ReachProfile
+from services.push.sets import RowSet, dialect_of
+from services.push.templates.models import Template
+from services.shared.database.base import Dialect
+
+PROFILES = ReachProfile.__table__  # type: ignore[attr-defined]  # what SQLModel adds
+CONTACTS = ReachContact.__table__  # type: ignore[attr-defined]  # what SQLModel adds
+LEDGER = Delivery.__table__  # type: ignore[attr-defined]  # what SQLModel adds
+
+SYSTEM = "system"
+"""Who did what nobody asked for."""
+
+
+def find(session: Session, campaign_id: UUID, *, lock: bool = False) -> Campaign | None:
+    """A campaign; with `lock` nobody else changes it until the transaction ends."""
+    statement = select(Campaign).where(col(Campaign.id) == campaign_id)
+    return session.exec(statement.with_for_update() if lock else statement).one_or_none()
+
+
+def run_of(session: Session, campaign: Campaign) -> CampaignRun | None:
+    """The campaign's run, once it has begun."""
+    return session.get(CampaignRun, campaign.run_id) if campaign.run_id else None
+
+
+def template_of(session: Session, template_id: UUID) -> Template | None:
+    """The template of a campaign."""
+    return session.get(Template, template_id)
+
+
+def page(session: Session, cursor: str | None, limit: int) -> list[Campaign]:
+    """Campaigns, newest first; one more than `limit` when there are more. Raises `Invalid`."""
+    statement = select(Campaign).order_by(col(Campaign.created_at).desc(), col(Campaign.id).desc())
+    condition = after(cursor, col(Campaign.created_at), col(Campaign.id))
+    if condition is not None:
+        statement = statement.where(condition)
+    return list(session.exec(statement.limit(limit + 1)))
+
+
+def runs_of(session: Session, campaigns: Sequence[Campaign]) -> dict[UUID, CampaignRun]:
+    """The runs of these campaigns, by campaign."""
+    ids = [campaign.run_id for campaign in campaigns if campaign.run_id]
+    if not ids:
+        return {}
+    runs = session.exec(select(CampaignRun).where(col(CampaignRun.id).in_(ids)))
+    return {run.campaign_id: run for run in runs}
+
+
+def take_due(session: Session, now: datetime, lease_until: datetime) -> Campaign | None:
+    """The campaign that is due longest; it is due again at `lease_until` unless somebody says otherwise."""
+    campaign = session.exec(
+        select(Campaign)
+        .where(col(Campaign.due_at) <= now)
+        .order_by(col(Campaign.due_at))
+        .limit(1)
+        .with_for_update(skip_locked=True)
+    ).first()
+    if campaign is not None:
+        campaign.due_at = lease_until
+        session.add(campaign)
+        session.flush()
+    return campaign
+
+
+def step_of(session: Session, run_id: UUID) -> int | None:
+    """The step that a run is at now."""
+    return session.exec(select(CampaignRun.step).where(col(CampaignRun.id) == run_id)).first()
+
+
+def step(session: Session, run: CampaignRun, **changes: Any) -> bool:
+    """Change a run that is as it was read. False: somebody else was faster, nothing was changed."""
+    done = session.execute(
+        update(CampaignRun)
+        .where(col(CampaignRun.id) == run.id, col(CampaignRun.step) == run.step)
+        .values(step=run.step + 1, **changes)
+        .execution_options(synchronize_session=False)
+    )
+    return bool(done.rowcount)  # type: ignore[attr-defined]  # a CursorResult
+
+
+class Member(NamedTuple):
+    """A member of a segment with one of its contacts; the last five are None without any."""
+
+    member_id: UUID
+    profile_id: UUID | None
+    erased_at: datetime | None
+    language: str | None
+    contact_key: str | None
+    channel: str | None
+    verified: bool
+    known: bool
+    marketing: bool | None
+
+
+@cache
+def _members(dialect: Dialect) -> tuple[RowSet, Any]:
+    given = RowSet(dialect, "given", profile_id=Uuid())
+    named = PROFILES.alias("named")
+    person = PROFILES.alias("person")
+    statement = (
+        select_columns(
+            given.profile_id,
+            person.c.id,
+            person.c.erased_at,
+            person.c.language,
+            CONTACTS.c.contact_key,
+            CONTACTS.c.channel,
+            CONTACTS.c.verified_at,
+            CONTACTS.c.provenance,
+            CONTACTS.c.marketing,
+        )
+        .select_from(given.table)
+        .outerjoin(named, named.c.id == given.profile_id)
+        .outerjoin(
+            person,
+            person.c.id == sql_function.coalesce(named.c.alias_of, named.c.id, type_=Uuid()),
+        )
+        .outerjoin(CONTACTS, CONTACTS.c.profile_id == person.c.id)
+    )
+    return given, statement
+
+
+def members(session: Session, profile_ids: Sequence[UUID]) -> list[Member]:
+    """What push knows of these members: a row per contact, or one without."""
+    given, statement = _members(dialect_of(session))
+    rows = session.execute(statement, given.bind([(id_,) for id_ in profile_ids]))
+    return [
+        Member(
+            member_id,
+            profile_id,
+            erased_at,
+            language,
+            contact_key,
+            channel,
+            verified=verified_at is not None,
+            known=provenance is not None,
+            marketing=marketing,
+        )
+        for (
+            member_id,
+            profile_id,
+            erased_at,
+            language,
+            contact_key,
+            channel,
+            verified_at,
+            provenance,
+            marketing,
+        ) in rows
+    ]
+
+
+def planned_already(session: Session, run_id: UUID, profile_ids: Sequence[UUID]) -> set[UUID]:
+    """Those of the profiles that this run has a delivery for."""
+    rows = session.exec(
+        select(Delivery.profile_id).where(
+            col(Delivery.cause_kind) == "campaign",
+            col(Delivery.cause_id) == str(run_id),
+            col(Delivery.profile_id).in_(profile_ids),
+        )
+    )
+    return {profile_id for profile_id in rows if profile_id is not None}
+
+
+def has_open(session: Session, campaign_id: UUID) -> bool:
+    """Whether a delivery of the campaign is still planned, held, claimed or sending."""
+    # written out: the partial index is only used for its own condition
+    open_ = LEDGER.c.state.in_(_inlined(tuple(state.value for state in OPEN)))
+    found = session.execute(
+        select_columns(exists().where(and_(LEDGER.c.campaign_id == campaign_id, open_)))
+    )
+    return bool(found.scalar())
+
+
+def _inlined(words: tuple[str, ...]) -> list[ColumnElement[str]]:
+    return [literal_column(f"'{word}'") for word in words]
+
+
+class Count(NamedTuple):
+    """How many deliveries are in a state for a reason."""
+
+    state: str
+    reason: str | None
+    number: int
+
+
+def counts(session: Session, campaign_id: UUID) -> list[Count]:
+    """The campaign's deliveries by state and reason."""
+    rows = session.execute(
+        select_columns(LEDGER.c.state, LEDGER.c.reason, sql_function.count())
+        .where(LEDGER.c.campaign_id == campaign_id)
+        .group_by(LEDGER.c.state, LEDGER.c.reason)
+        .order_by(LEDGER.c.state, LEDGER.c.reason)
+    )
+    return [Count(*row) for row in rows]
+
+
+def keep_final(session: Session, run_id: UUID, found: Sequence[Count]) -> None:
+    """Keep the counts as the run ended."""
+    final = [list(count) for count in found]
+    session.execute(update(CampaignRun).where(col(CampaignRun.id) == run_id).values(final=final))
+
+
+def retune(session: Session, campaign: Campaign) -> None:
+    """Give changed settings to what was planned and not sent."""
+    session.execute(
+        update(LEDGER)
+        .where(
+            LEDGER.c.campaign_id == campaign.id,
+            LEDGER.c.state.in_([state.value for state in WAITING]),
+            or_(
+                LEDGER.c.priority != campaign.priority,
+                LEDGER.c.capped != campaign.capped,
+                LEDGER.c.expires_at.is_distinct_from(campaign.until),
+            ),
+        )
+        .values(priority=campaign.priority, capped=campaign.capped, expires_at=campaign.until)
+    )
+
+
+def pause_by_system(session: Session, campaign_id: UUID, reason: str, now: datetime) -> None:
+    """Note that a campaign can't go on, and why. The ledger has stopped claiming already."""
+    session.execute(
+        update(Campaign)
+        .where(
+            col(Campaign.id) == campaign_id,
+            col(Campaign.state) == CampaignState.RUNNING.value,
+        )
+        .values(
+            state=CampaignState.PAUSED.value,
+            state_reason=reason,
+            state_at=now,
+            state_by=SYSTEM,
+            due_at=col(Campaign.until),
+            version=col(Campaign.version) + 1,
+        )
+        .execution_options(synchronize_session=False)
+    )
