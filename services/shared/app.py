@@ -38,7 +38,8 @@ DEFAULT_LIMIT = 64 * 1024
 class Service:
     """What one service contributes to its app.
 
-    `state` is reached by endpoints as `request.app.state.service`; `closers` run at the end.
+    `state` is reached by endpoints as `request.app.state.service`; `closers` run at the end;
+    `refresh` before the series are told.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Service:
     tasks: Sequence[BackgroundTask] = ()
     ready: dict[str, ReadyCheck] = field(default_factory=dict)
     closers: Sequence[Callable[[], Awaitable[None]]] = ()
+    refresh: Callable[[], Awaitable[None]] | None = None
     limit: BodyLimit = lambda _path: DEFAULT_LIMIT
     openapi: Callable[[dict[str, Any]], dict[str, Any]] | None = None
 
@@ -146,6 +148,12 @@ class _Engine:
         for close in self.service.closers:
             await close()
 
+    async def refresh(self) -> None:
+        """Read what the series tell: the shared gauges, and what the service has of its own."""
+        await self.gauges.refresh()
+        if self.service.refresh is not None:
+            await self.service.refresh()
+
     async def unready(self) -> dict[str, str]:
         """The parts that are not ready, each with one line that says why."""
         wrong: dict[str, str] = {}
@@ -181,7 +189,7 @@ def _add_health(app: FastAPI, engine: _Engine) -> None:
         # imported here: the exposition is not needed on the way to ready
         from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
-        await engine.gauges.refresh()
+        await engine.refresh()
         return Response(generate_latest(engine.ground.registry), media_type=CONTENT_TYPE_LATEST)
 
     app.router.add_route("/health/live", live, include_in_schema=False)

@@ -33,6 +33,7 @@ class Outcome(Event):
     delivery_id: UUID
     cause: CausePart
     campaign_id: UUID | None = None
+    campaign_name: str | None = None
     bait_id: UUID | None = None
     profile_id: UUID | None = None
     contact_key: str

@@ -196,7 +196,7 @@ def _own_app(
         from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
         for app in apps.values():
-            await app.state.engine.gauges.refresh()
+            await app.state.engine.refresh()
         first = next(iter(apps.values()))
         return Response(
             generate_latest(first.state.ground.registry), media_type=CONTENT_TYPE_LATEST

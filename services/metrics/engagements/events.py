@@ -1,0 +1,82 @@
+"""What metrics says of an engagement, once it knows what to make of it."""
+
+from datetime import datetime
+from typing import Any
+
+from services.metrics.funnel.stages import Raw
+from services.shared.events import Message, encode
+from services.shared.events.engagements import (
+    Engagement,
+    EngagementClicked,
+    EngagementConverted,
+    EngagementDisplayed,
+    EngagementInquired,
+    EngagementUnsubscribed,
+)
+from services.shared.ids import derived
+
+DISPLAYED, CLICKED, UNSUBSCRIBED = (
+    EngagementDisplayed.kind,
+    EngagementClicked.kind,
+    EngagementUnsubscribed.kind,
+)
+INQUIRED, CONVERTED = EngagementInquired.kind, EngagementConverted.kind
+
+TRACKED = frozenset({DISPLAYED, CLICKED})
+REPORTED = frozenset({INQUIRED, CONVERTED, UNSUBSCRIBED})
+
+_MODELS: dict[str, type[Engagement]] = {
+    model.kind: model
+    for model in (
+        EngagementDisplayed,
+        EngagementClicked,
+        EngagementInquired,
+        EngagementConverted,
+        EngagementUnsubscribed,
+    )
+}
+
+
+def message_of(raw: Raw) -> Message:
+    """The event of a counted engagement. Its id follows from the engagement's."""
+    document: dict[str, Any] = raw.document or {}
+    values: dict[str, Any] = {
+        "engagement_id": raw.id,
+        "delivery_id": document.get("delivery_id") if raw.kind in REPORTED else raw.subject,
+        "campaign_id": raw.campaign_id,
+        "bait_id": raw.bait_id,
+        "profile_id": raw.profile_id,
+        "contact_key": raw.contact_key,
+        "channel": raw.channel or None,
+        "machine": raw.machine,
+        "machine_reason": raw.reason if raw.machine else None,
+    }
+    if raw.kind == CLICKED:
+        values |= {"link": document["link"], "url": document["url"]}
+    elif raw.kind == INQUIRED:
+        values |= {"source": document["source"], "subject": document.get("subject")}
+    elif raw.kind == CONVERTED:
+        values |= {
+            "source": document["source"],
+            "order_id": document["order_id"],
+            "state": document["state"],
+            "amount": raw.amount,
+            "currency": raw.currency or None,
+        }
+    elif raw.kind == UNSUBSCRIBED:
+        values |= {"way": document["way"]}
+    # our own rows: nothing in them has to be validated again
+    event = _MODELS[raw.kind].model_construct(**values)
+    return encode_at(event, raw.occurred_at)
+
+
+def encode_at(event: Engagement, at: datetime, *more: object) -> Message:
+    """The message of an engagement; `more` tells apart events of the same engagement."""
+    event_id = derived(event.kind, event.engagement_id, "event", *more)
+    return encode(
+        event,
+        event_id=event_id,
+        key=event.contact_key or str(event_id),
+        occurred_at=at,
+        source="metrics",
+    )

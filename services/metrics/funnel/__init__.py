@@ -1,0 +1,1 @@
+"""Raw events and the totals kept beside them."""

@@ -1,0 +1,1 @@
+"""Telling machines from people."""

@@ -1,0 +1,1 @@
+"""What a number is about: deliveries, leads, and the people behind them."""

@@ -1,0 +1,1 @@
+"""What people do in a message: follow links, draw the pixel, leave."""

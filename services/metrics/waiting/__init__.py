@@ -1,0 +1,1 @@
+"""Engagements that are durable and not yet counted."""
