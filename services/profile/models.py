@@ -1,8 +1,13 @@
-"""The tables of profile."""
+"""The tables of profile: those of its nouns and those of the ground."""
 
-from sqlalchemy import MetaData
-
+import services.profile.consent.models
+import services.profile.leads.models
+import services.profile.people.models
+import services.profile.segments.models
+import services.profile.timeline.models  # noqa: F401  # each import makes its tables known
+from services.profile.base import metadata
 from services.shared.database import ground_tables
 
-metadata = MetaData()
+__all__ = ["metadata"]
+
 ground_tables(metadata)

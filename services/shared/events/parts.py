@@ -29,7 +29,10 @@ class ContactPart(Part):
 
 
 class ConsentPart(Part):
-    """Consent given or withdrawn: purpose × channel × the version of the text that was shown."""
+    """Consent given or withdrawn: purpose × channel × the version of the text that was shown.
+
+    `contact_key` is the contact that it was said for; None: every contact of the channel.
+    """
 
     purpose: str
     channel: Channel
@@ -37,6 +40,7 @@ class ConsentPart(Part):
     text_version: str
     at: datetime
     source: str
+    contact_key: str | None = None
 
 
 class SourcePart(Part):

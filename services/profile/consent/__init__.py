@@ -1,0 +1,1 @@
+"""Consent: what each person agreed to, its present state and its proofs."""

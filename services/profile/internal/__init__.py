@@ -1,0 +1,1 @@
+"""What profile answers to the other services."""

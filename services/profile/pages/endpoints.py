@@ -1,0 +1,7 @@
+"""stub"""
+
+from fastapi import APIRouter
+
+
+def page_routers() -> tuple[APIRouter, ...]:
+    return ()

@@ -1,0 +1,1 @@
+"""People: profiles, their contacts, values and tags, found by contact key."""

@@ -1,0 +1,1 @@
+"""Segments: named rules over people, compiled to SQL with bound parameters."""

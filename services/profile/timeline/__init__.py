@@ -1,0 +1,1 @@
+"""The timeline: what happened with a person, in order of time."""

@@ -1,0 +1,73 @@
+"""Writing many rows at once: each statement is compiled once, rows go to the driver as plain tuples.
+
+Measured on SQLite: half of the time of a batch went into SQLAlchemy's handling of each row's parameters.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from operator import itemgetter
+from typing import Any, NamedTuple
+
+from sqlalchemy import Dialect, Table
+from sqlalchemy.dialects.postgresql import insert as insert_postgresql
+from sqlalchemy.dialects.sqlite import insert as insert_sqlite
+from sqlmodel import Session
+
+Rows = Sequence[Mapping[str, Any]]
+
+
+class _Prepared(NamedTuple):
+    sql: str
+    pick: Callable[[Any], tuple[Any, ...]]
+    converters: tuple[tuple[int, Callable[[Any], Any]], ...]
+
+
+def insert_rows(session: Session, table: Table, rows: Rows) -> None:
+    """Insert rows, none of which may be there. Every row names every column."""
+    _write(session, table, "plain", rows)
+
+
+def insert_missing(session: Session, table: Table, rows: Rows) -> None:
+    """Insert the rows whose keys are not there yet."""
+    _write(session, table, "missing", rows)
+
+
+def upsert(session: Session, table: Table, rows: Rows) -> None:
+    """Insert rows; of those whose key is there, set all other columns."""
+    _write(session, table, "upsert", rows)
+
+
+def _write(session: Session, table: Table, form: str, rows: Rows) -> None:
+    if not rows:
+        return
+    connection = session.connection()
+    prepared = _prepare(connection.dialect, table, form)
+    if prepared.converters:
+        parameters = []
+        for row in rows:
+            values = list(prepared.pick(row))
+            for index, convert in prepared.converters:
+                values[index] = convert(values[index])
+            parameters.append(tuple(values))
+    else:
+        parameters = [prepared.pick(row) for row in rows]
+    connection.exec_driver_sql(prepared.sql, parameters)
+
+
+@lru_cache(maxsize=256)
+def _prepare(dialect: Dialect, table: Table, form: str) -> _Prepared:
+    insert = insert_postgresql if dialect.name == "postgresql" else insert_sqlite
+    statement: Any = insert(table)
+    if form == "missing":
+        statement = statement.on_conflict_do_nothing()
+    elif form == "upsert":
+        keys = [column.name for column in table.primary_key]
+        others = {c.name: statement.excluded[c.name] for c in table.columns if c.name not in keys}
+        statement = statement.on_conflict_do_update(index_elements=keys, set_=others)
+    compiled = statement.compile(dialect=dialect, column_keys=[c.name for c in table.columns])
+    names = list(compiled.positiontup)
+    processors = compiled._bind_processors
+    converters = tuple(
+        (index, processors[name]) for index, name in enumerate(names) if name in processors
+    )
+    return _Prepared(str(compiled), itemgetter(*names), converters)
