@@ -59,8 +59,9 @@ class Page:
 class Planner:
     """A background task; make one per process."""
 
-    def __init__(self, desk: CampaignDesk) -> None:
+    def __init__(self, desk: CampaignDesk, *, page: int = PAGE) -> None:
         self._desk = desk
+        self._size = page
         self._database = desk.database
         self._clock = desk.clock
 
@@ -154,7 +155,7 @@ class Planner:
     async def _page(self, campaign: Campaign, run: CampaignRun) -> Page | None:
         """The next page of members; None when profile can't say now."""
         profile: InternalClient = self._desk.neighbours["profile"]
-        parameters: dict[str, Any] = {"limit": PAGE}
+        parameters: dict[str, Any] = {"limit": self._size}
         if run.cursor is not None:
             parameters["after"] = run.cursor
         path = f"/internal/segments/{campaign.segment_id}/members"
@@ -257,8 +258,10 @@ class Planner:
             for member in chosen
         ]
         made = plan(session, wishes, self._desk.ids, now)
-        left = [m.profile_id for m in chosen if m.contact_key not in made and m.profile_id]
-        return len(set(left) - repository.planned_already(session, run.id, left)) if left else 0
+        if len(made) == len(wishes):
+            return 0
+        ids = {member.profile_id for member in chosen if member.profile_id}
+        return len(ids - repository.planned_already(session, run.id, sorted(ids)))
 
 
 def _waited(run: CampaignRun, now: datetime) -> bool:

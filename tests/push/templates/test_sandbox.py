@@ -1,5 +1,6 @@
 """S4: what is known to get out of a Jinja sandbox gets nowhere, and nothing runs for long or grows without end."""
 
+import contextlib
 import time
 from itertools import count
 
@@ -165,10 +166,8 @@ def test_a_hostile_template_is_refused(source: str, part: str) -> None:
 def test_no_text_takes_long_to_be_refused(source: str) -> None:
     began = time.process_time()
     for part in ("text", "html"):
-        try:
+        with contextlib.suppress(Refused):
             compile_(spec(**{part: source}))
-        except Refused:
-            pass
     # a text that made it quadratic would take minutes
     assert time.process_time() - began < 20
 
@@ -177,12 +176,12 @@ def test_no_text_takes_long_to_be_refused(source: str) -> None:
 def test_the_second_wall_stands_alone(source: str) -> None:
     """Without the list of what may stand in a template, the sandbox itself still gives nothing away."""
     sandbox = TemplateSandbox("en")
-    with pytest.raises((RenderFailed, SecurityError, TemplateError, TypeError)):
+    try:
         text = rendered(sandbox.made(sandbox.parse(source)), {"name": "Ann"}, lambda: 0.0)
-        # a statement that only sets or frames text gives back nothing that was not in the template
-        assert "<" not in text
-        assert "passwd" not in text
-        raise RenderFailed(text)
+    except (RenderFailed, SecurityError, TemplateError, TypeError):
+        return
+    # a statement that only sets or frames text gives back what stood in the template and no more
+    assert text in {"", "1", "x", "X", "A", "Ann"}
 
 
 def test_arithmetic_is_closed_in_the_second_wall_too() -> None:
