@@ -6,32 +6,27 @@ from typing import NamedTuple
 
 
 class Place(NamedTuple):
-    """Where a number stands in the funnel: ids, "" where there is none."""
+    """Where a number stands: the stage, and the labels of bait and campaign ("" where there is none)."""
 
     stage: str
-    channel: str = ""
     bait: str = ""
     campaign: str = ""
 
 
 @dataclass
 class Book:
-    """Every event that a person or a machine caused, counted by its place."""
+    """Every event that a person or a machine caused, counted by its place.
+
+    Stages are named as the Prometheus series names them: what a machine did has stages of its own,
+    a refund is a stage, nothing is ever taken away.
+    """
 
     counts: Counter[Place] = field(default_factory=Counter)
-    money: Counter[tuple[str, str]] = field(default_factory=Counter)
 
-    def note(
-        self, stage: str, channel: str = "", *, bait: str = "", campaign: str = "", times: int = 1
-    ) -> None:
+    def note(self, stage: str, *, bait: str = "", campaign: str = "", times: int = 1) -> None:
         """Something happened."""
-        self.counts[Place(stage, channel, bait, campaign)] += times
+        self.counts[Place(stage, bait, campaign)] += times
 
-    def total(self, stage: str, **where: str) -> int:
-        """How often a stage was reached, over all places that fit."""
-        return sum(
-            count
-            for place, count in self.counts.items()
-            if place.stage == stage
-            and all(getattr(place, name) == value for name, value in where.items())
-        )
+    def of(self, stage: str, *, bait: str = "", campaign: str = "") -> int:
+        """How often it happened there."""
+        return self.counts[Place(stage, bait, campaign)]
