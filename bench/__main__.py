@@ -18,9 +18,7 @@ def p1(report: Report, runs: int) -> None:
     for _ in range(runs):
         references.append(leads.bare(seconds))
         found.append(leads.submissions(seconds))
-    report.add(
-        Figure("P1", "1/s", [run["P1"] for run in found], references, floor="0.5 × bare")
-    )
+    report.add(Figure("P1", "1/s", [run["P1"] for run in found], references, floor="0.5 × bare"))
     report.add(
         Figure(
             "P1.p99",

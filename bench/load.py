@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import cast
 
 Maker = Callable[[int], bytes]
 """The bytes of the request of a number."""
@@ -36,8 +37,8 @@ class Connection(asyncio.Protocol):
         self.intended = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # uvloop's transports are none of asyncio's classes
+        self._transport = cast("asyncio.Transport", transport)
 
     def send(self, request: bytes, intended: float) -> None:
         self.intended = intended

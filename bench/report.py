@@ -50,7 +50,9 @@ class Report:
         """Keep a figure and print its line."""
         self.figures.append(figure)
         found = figure.as_json()
-        ratio = "" if found["ratio"] is None else f"{found['ratio']:.2f} × {found['reference']:,.0f}"
+        ratio = (
+            "" if found["ratio"] is None else f"{found['ratio']:.2f} × {found['reference']:,.0f}"
+        )
         sys.stdout.write(
             f"{figure.id:12} {found['value']:>12,.2f} {figure.unit:8} {ratio:>18}"
             f"   floor {figure.floor}  runs {found['runs']}\n"

@@ -13,7 +13,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,16 +35,20 @@ def wait_http(url: str, process: "subprocess.Popen[Any]", seconds: float = 20) -
     while time.monotonic() < end:
         if process.poll() is not None:
             raise RuntimeError(f"the program for {url} ended with {process.returncode}")
-        with contextlib.suppress(OSError, urllib.error.URLError):
-            with urllib.request.urlopen(url, timeout=1) as answer:
-                if answer.status == 200:
-                    return
+        with (
+            contextlib.suppress(OSError, urllib.error.URLError),
+            urllib.request.urlopen(url, timeout=1) as answer,
+        ):
+            if answer.status == 200:
+                return
         time.sleep(0.005)
     raise RuntimeError(f"{url} did not answer in {seconds} s")
 
 
 @contextlib.contextmanager
-def program(words: list[str], ready: str, **environment: str) -> Iterator["subprocess.Popen[bytes]"]:
+def program(
+    words: list[str], ready: str, **environment: str
+) -> Iterator["subprocess.Popen[bytes]"]:
     """Run `python -m …` until the block ends."""
     process = subprocess.Popen(
         [sys.executable, "-m", *words],
@@ -93,6 +97,15 @@ class Embedded:
             text = answer.read()
             return json.loads(text) if text else None
 
+    def lag(self) -> int:
+        """Records that consumers have still to handle, and events that still wait for the log."""
+        with urllib.request.urlopen(f"{self.url}/metrics", timeout=30) as answer:
+            text = answer.read().decode()
+        found = re.findall(
+            r"^baitwell_(?:consumer_lag_records|outbox_messages)\{.*\} (\S+)$", text, re.MULTILINE
+        )
+        return int(sum(float(value) for value in found))
+
     def memory(self) -> float:
         """Resident memory in MB (10^6 bytes)."""
         pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
@@ -100,11 +113,15 @@ class Embedded:
 
 
 @contextlib.contextmanager
-def embedded(**environment: str) -> Iterator[Embedded]:
-    """A fresh one-process system with the product's defaults."""
+def embedded(
+    prepare: Callable[[Path], None] | None = None, **environment: str
+) -> Iterator[Embedded]:
+    """A fresh one-process system with the product's defaults; `prepare` may fill its data first."""
     BUILD.mkdir(exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="bench-", dir=BUILD)).resolve()
     port = free_port()
+    if prepare is not None:
+        prepare(folder / "data")
     begun = time.perf_counter()
     process = subprocess.Popen(
         [sys.executable, "-m", "services", "run"],

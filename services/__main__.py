@@ -68,6 +68,12 @@ def _parser() -> argparse.ArgumentParser:
         command=lambda _: asyncio.run(_commands().doctor(ALL, load_settings(Settings)))
     )
 
+    demo = commands.add_parser("demo", help="a week of a small company in a minute, to look at")
+    demo.add_argument("--seed", type=int, default=7)
+    demo.add_argument("--visitors", type=int, default=300)
+    demo.add_argument("--leave", action="store_true", help="end when the week is over")
+    demo.set_defaults(command=_demo)
+
     docs = commands.add_parser("docs", help="write the generated documents")
     docs.add_argument("--check", action="store_true", help="only say whether they are up to date")
     docs.set_defaults(command=_docs)
@@ -165,6 +171,14 @@ def _migrate(_parsed: argparse.Namespace) -> int:
     changed = asyncio.run(migrate_all(ALL, load_settings(Settings)))
     sys.stdout.write(f"migrated: {', '.join(changed) or 'nothing to do'}\n")
     return 0
+
+
+def _demo(parsed: argparse.Namespace) -> int:
+    # imported here: only this command lives a week
+    from services.demo.run import run_demo
+
+    work = run_demo(ALL, seed=parsed.seed, count=parsed.visitors, stay=not parsed.leave)
+    return asyncio.run(work)
 
 
 def _docs(parsed: argparse.Namespace) -> int:

@@ -1,0 +1,114 @@
+"""`python -m services demo`: its own embedded system, its clock a week back, driven and then left running."""
+
+import asyncio
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from datetime import datetime, time, timedelta
+from pathlib import Path
+
+import httpx
+
+from services.demo.company import BAITS, Company
+from services.demo.letters import Letters
+from services.demo.people import visitors
+from services.demo.week import Week
+from services.shared.clock import ShiftedClock, SystemClock
+from services.shared.errors import SetupError
+from services.shared.process.directory import DataDirectory
+from services.shared.process.embedded import EmbeddedParts, open_embedded
+from services.shared.process.kinds import ServiceKind
+from services.shared.process.serve import listen, serve
+from services.shared.settings import Settings, load_settings
+
+_MARK = "made-by-the-demonstration"
+
+
+async def run_demo(
+    kinds: Sequence[ServiceKind], *, seed: int = 7, count: int = 300, stay: bool = True
+) -> int:
+    """Live the week, print the funnel, keep running until stopped (or end, with `stay` False)."""
+    if os.environ.get("BAITWELL_SMTP_URL"):
+        raise SetupError("the demonstration sends no mail: unset BAITWELL_SMTP_URL")
+    settings = load_settings(Settings)
+    if settings.scaled:
+        raise SetupError("the demonstration runs on one machine: unset the database and Kafka")
+    folder = _fresh(settings.data / "demo")
+    clock = ShiftedClock(_a_week_back(settings))
+    listener = listen(settings.host, settings.port)
+    url = f"http://localhost:{settings.port}"
+    overrides = {"public_url": url, "mail": "local", "data": folder}
+    directory = DataDirectory(folder)
+    directory.open()
+    embedded = open_embedded(kinds, settings, directory, EmbeddedParts(clock, overrides))
+    key = await embedded.keys.create("demonstration", ["admin"])
+    ready = asyncio.Event()
+    serving = asyncio.create_task(serve(embedded.front, listener, ready.set))
+    await ready.wait()
+    try:
+        await _drive(url, key, clock, seed, count)
+        say(f"\n  log in at {url}/login with the key\n    {key}")
+        say(f"  then look at {url}/  {url}/people  {url}/campaigns  {url}/mailbox")
+        if stay:
+            say("  Ctrl-C ends it.\n")
+            await serving
+    finally:
+        serving.cancel()
+        await asyncio.gather(serving, return_exceptions=True)
+    return 0
+
+
+async def _drive(url: str, key: str, clock: ShiftedClock, seed: int, count: int) -> None:
+    say(f"Baitwell, demonstration: {count} visitors, a week in about a minute (seed {seed})")
+    headers = {"authorization": f"Bearer {key}"}
+    async with (
+        httpx.AsyncClient(base_url=url, headers=headers, timeout=30, trust_env=False) as admin,
+        httpx.AsyncClient(base_url=url, timeout=30, trust_env=False) as public,
+    ):
+        company = Company(admin)
+        await company.open_shop()
+        week = Week(public, company, Letters(admin), clock, seed)
+        await week.live(visitors(seed, count, BAITS), _progress)
+        await SystemClock().sleep(2.0)  # the last clicks are classed within a second
+        _print(await company.funnel("bait"))
+        _print(await company.funnel("campaign"))
+
+
+def _a_week_back(settings: Settings) -> timedelta:
+    """The offset that puts the clock to midnight, seven days ago, in the installation's zone."""
+    now = SystemClock().now()
+    today = datetime.combine(now.astimezone(settings.zone).date(), time(0), settings.zone)
+    return today - timedelta(days=7) - now
+
+
+def _fresh(folder: Path) -> Path:
+    """An empty folder of our own. Raises `SetupError` when it holds anything else."""
+    if folder.exists():
+        if not (folder / _MARK).exists():
+            raise SetupError(f"{folder} is not the demonstration's: set BAITWELL_DATA elsewhere")
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True)
+    (folder / _MARK).touch()
+    return folder
+
+
+def _progress(share: float, label: str) -> None:
+    if sys.stdout.isatty():
+        done = int(share * 40)
+        sys.stdout.write(f"\r  [{'#' * done}{'.' * (40 - done)}] {label:12}")
+        sys.stdout.flush()
+
+
+def _print(funnel: object) -> None:
+    """The rows of a funnel as a table."""
+    rows = funnel["items"] if isinstance(funnel, dict) else []
+    say("")
+    for row in rows:
+        say("  " + "  ".join(f"{name}: {value}" for name, value in row.items()))
+
+
+def say(text: str) -> None:
+    """Print a line."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
