@@ -1,16 +1,94 @@
 """Push on its ground."""
 
+from collections.abc import Collection
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlmodel import Session, col
+
 from services.push import migrations
+from services.push.campaigns import endpoints as campaign_endpoints
+from services.push.campaigns import repository as campaigns
+from services.push.campaigns.models import Campaign
+from services.push.campaigns.planner import Planner
+from services.push.campaigns.service import CampaignDesk
+from services.push.deliveries import endpoints as delivery_endpoints
+from services.push.deliveries.desk import DeliveryDesk
+from services.push.mailbox import endpoints as mailbox_endpoints
 from services.push.models import metadata
+from services.push.reach import endpoints as reach_endpoints
+from services.push.reach import handlers as reach
+from services.push.requests import endpoints as request_endpoints
+from services.push.requests import handlers as requests
+from services.push.requests.service import RequestDesk
+from services.push.sending import CONSUMER, CampaignSeams, assemble
 from services.push.settings import PushSettings
+from services.push.templates import endpoints as template_endpoints
+from services.push.templates.content import ContentStore
+from services.push.templates.service import TemplateDesk
 from services.shared.app import Service
 from services.shared.ground import Ground
 from services.shared.process.kinds import ServiceKind
+from services.shared.runner.consumer import ConsumerSpec
+from services.shared.runner.supervisor import BackgroundTask
+from services.shared.web.pages import Pages
+
+
+@dataclass(frozen=True)
+class Push:
+    """What push's endpoints reach as `request.app.state.service`."""
+
+    deliveries: DeliveryDesk
+    requests: RequestDesk
+    templates: TemplateDesk
+    campaigns: CampaignDesk
+    local_mail: bool
+
+
+def campaign_names(session: Session, ids: Collection[UUID]) -> dict[UUID, str]:
+    """The names of campaigns by id."""
+    rows = session.execute(
+        select(col(Campaign.id), col(Campaign.name)).where(col(Campaign.id).in_(ids))
+    )
+    return {row.id: row.name for row in rows}
 
 
 def build(ground: Ground[PushSettings]) -> Service:
     """What push contributes to its app."""
-    return Service(name="push", state=ground)
+    settings, clock, database = ground.settings, ground.clock, ground.database
+    store = ContentStore(clock.monotonic)
+    seams = CampaignSeams(store, campaigns.pause_by_system, campaign_names)
+    sending = assemble(ground, seams)
+    state = Push(
+        deliveries=sending.desk,
+        requests=RequestDesk(database, clock, ground.ids, ground.contact_keys),
+        templates=TemplateDesk(
+            database, clock, ground.ids, store, ground.contact_keys, settings.public_url
+        ),
+        campaigns=CampaignDesk(database, clock, ground.ids, ground.neighbours),
+        local_mail=sending.opened.local_mail,
+    )
+    pages = Pages(mailbox_endpoints.TEMPLATES, zone=settings.zone)
+    return Service(
+        name="push",
+        state=state,
+        routers=(
+            delivery_endpoints.router,
+            request_endpoints.router,
+            template_endpoints.router,
+            campaign_endpoints.router,
+            reach_endpoints.router,
+            *mailbox_endpoints.routers(pages),
+        ),
+        consumer=ConsumerSpec(
+            CONSUMER,
+            (*reach.TOPICS, *requests.TOPICS),
+            {**reach.handlers(clock), **requests.handlers(clock, ground.ids)},
+        ),
+        tasks=(*sending.tasks, BackgroundTask("planner", Planner(state.campaigns).run)),
+        closers=sending.opened.closers,
+    )
 
 
 KIND = ServiceKind("push", PushSettings, metadata, migrations, build)

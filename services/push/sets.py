@@ -6,7 +6,7 @@ values take part in joins, which an `executemany` can't say.
 
 import json
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 from functools import cache
 from typing import Any
 from uuid import UUID
@@ -84,6 +84,8 @@ def _plain(value: Any) -> Any:
         return value.hex
     if isinstance(value, datetime):
         return to_micros(value)
+    if isinstance(value, date):
+        return value.isoformat()
     raise TypeError(type(value).__name__)
 
 

@@ -14,6 +14,7 @@ class PushSettings(Settings):
     mail: Literal["smtp", "local"] | None = None
     smtp_url: SecretStr | None = None
     mail_from: str = "Baitwell <hello@baitwell.example>"
+    channels: Words = ()
     mail_lanes: int = Field(default=10, ge=1, le=500)
     quiet_start: time = time(21, 0)
     quiet_end: time = time(8, 0)
@@ -23,7 +24,7 @@ class PushSettings(Settings):
     webhook_secret: SecretStr | None = None
     webhook_allowed_hosts: Words = ()
 
-    @field_validator("webhook_allowed_hosts", mode="before")
+    @field_validator("channels", "webhook_allowed_hosts", mode="before")
     @classmethod
-    def _split_hosts(cls, value: Any) -> Any:
+    def _split_own(cls, value: Any) -> Any:
         return split_words(value)

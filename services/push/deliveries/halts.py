@@ -6,7 +6,8 @@ out from its commit on; `sweep` moves the rows afterwards, a few at a time.
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Literal
+from functools import cache
+from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import delete, select
@@ -38,19 +39,40 @@ def cancel(session: Session, campaign_id: UUID, reason: str, now: datetime) -> N
 
 def resume(session: Session, campaign_id: UUID, now: datetime) -> None:
     """Let a paused campaign go on: its held rows return to planned. A cancelled one stays so."""
-    if halts(session).get(campaign_id) == "paused":
+    halted = halts(session).get(campaign_id)
+    if halted is not None and halted.state == "paused":
         _set(session, campaign_id, "resuming", "resumed", now)
 
 
-def halts(session: Session) -> dict[UUID, Halt]:
-    """The campaigns that are halted or whose rows still move."""
-    rows = session.execute(select(HALTS.c.campaign_id, HALTS.c.state))
-    return {row.campaign_id: row.state for row in rows}
+class Halted(NamedTuple):
+    """How a campaign is halted, and since when."""
+
+    campaign_id: UUID
+    state: Halt
+    at: datetime
 
 
-def forget(session: Session, campaign_id: UUID) -> None:
-    """The rows of a campaign have moved: nothing of it has to be looked at any more."""
-    session.execute(delete(HALTS).where(HALTS.c.campaign_id == campaign_id))
+@cache
+def _all(locked: bool) -> Any:
+    rows = select(HALTS.c.campaign_id, HALTS.c.state, HALTS.c.at)
+    return rows.with_for_update(read=True) if locked else rows
+
+
+def halts(session: Session, *, locked: bool = False) -> dict[UUID, Halted]:
+    """The campaigns that are halted or whose rows still move. `locked`: none changes before our commit."""
+    locked = locked and dialect_of(session) == "postgresql"
+    return {row[0]: Halted(*row) for row in session.execute(_all(locked))}
+
+
+def forget(session: Session, halted: Halted) -> None:
+    """The rows of a resumed campaign have moved: nothing of it has to be looked at any more."""
+    session.execute(
+        delete(HALTS).where(
+            HALTS.c.campaign_id == halted.campaign_id,
+            HALTS.c.state == halted.state,
+            HALTS.c.at == halted.at,
+        )
+    )
 
 
 def _set(session: Session, campaign_id: UUID, state: Halt, reason: str, now: datetime) -> None:

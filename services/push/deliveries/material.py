@@ -12,6 +12,15 @@ from services.push.channels.base import Content, SenderIdentity, Slot
 from services.shared.tokens import Tokens
 
 
+class ContentMissing(Exception):
+    """This one person's message can't be written: it is dropped, with `reason` as its code."""
+
+    def __init__(self, reason: str, variable: str | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.variable = variable
+
+
 class MaterialKey(NamedTuple):
     """A version of a template, or one of push's own messages, in a language."""
 
@@ -39,7 +48,10 @@ class Material(Protocol):
     """One version of a template in one language."""
 
     def for_person(self, given: Mapping[str, Any], fields: Mapping[str, Any]) -> Piece:
-        """The content for a person: `given` came with the delivery, `fields` are the profile's."""
+        """The content for a person: `given` came with the delivery, `fields` are the profile's.
+
+        Raises `ContentMissing`.
+        """
         ...
 
 

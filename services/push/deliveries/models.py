@@ -14,6 +14,7 @@ _WAITING = text("state IN ('planned', 'held')")
 _TAKEN = text("state IN ('claimed', 'sending')")
 _OPEN = text("state IN ('planned', 'held', 'claimed', 'sending')")
 _UNKNOWN = text("state = 'unknown'")
+_WITH_ADDRESS = text("address IS NOT NULL")
 _OF_PROFILE = text("profile_id IS NOT NULL")
 
 
@@ -41,8 +42,9 @@ class Delivery(PushTable, table=True):
         ),
         Index(
             "deliveries_due",
-            "channel",
             "marketing",
+            "priority",
+            "channel",
             "not_before",
             "state",
             sqlite_where=_WAITING,
@@ -50,6 +52,12 @@ class Delivery(PushTable, table=True):
         ),
         Index("deliveries_taken", "lease_until", sqlite_where=_TAKEN, postgresql_where=_TAKEN),
         Index("deliveries_unknown", "channel", sqlite_where=_UNKNOWN, postgresql_where=_UNKNOWN),
+        Index(
+            "deliveries_with_address",
+            "contact_key",
+            sqlite_where=_WITH_ADDRESS,
+            postgresql_where=_WITH_ADDRESS,
+        ),
         Index("deliveries_by_campaign", "campaign_id", "id"),
         Index("deliveries_open", "campaign_id", sqlite_where=_OPEN, postgresql_where=_OPEN),
     )

@@ -24,7 +24,7 @@ from services.shared.events.parts import CauseKind
 from services.shared.ids import Ids
 
 DEFAULT_PRIORITY = 5
-"""Of marketing messages: 1 is the most important, 9 the least."""
+"""Of marketing messages: 1 is the most important, 9 the least. Others are claimed before all of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +128,7 @@ def plan(session: Session, wishes: Sequence[Wish], ids: Ids, now: datetime) -> d
             wish.address,
             wish.abuse_key,
             wish.capped,
-            wish.priority,
+            wish.priority if wish.marketing else 0,
             wish.verified,
             wish.not_before or now,
             wish.expires_at,

@@ -31,7 +31,7 @@ class MailLimit(PushTable, table=True):
     """A mail that counts under S8, by abuse key. `number` is unique: two can't both be the next one."""
 
     __tablename__ = "mail_limits"
-    __table_args__ = (Index("mail_limits_by_time", "sent_at"),)
+    __table_args__ = (Index("mail_limits_of_delivery", "delivery_id"),)
 
     abuse_key: str = Field(max_length=64, primary_key=True)
     number: int = Field(primary_key=True)

@@ -10,7 +10,7 @@ from jinja2 import Template, nodes
 from sqlmodel import Session
 
 from services.push.channels.base import Content
-from services.push.deliveries.material import MaterialKey, Piece, slots_of
+from services.push.deliveries.material import ContentMissing, MaterialKey, Piece, slots_of
 from services.push.templates import marks
 from services.push.templates.compiling import (
     Program,
@@ -30,15 +30,6 @@ _CACHED_CHOICES = 256
 
 Now = Callable[[], float]
 """A monotonic clock."""
-
-
-class ContentMissing(Exception):
-    """This one person's message can't be written. `reason`: value_missing or render_failed."""
-
-    def __init__(self, reason: str, variable: str | None = None) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.variable = variable
 
 
 @dataclass(frozen=True, slots=True)

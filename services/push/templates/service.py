@@ -10,11 +10,12 @@ from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session
 
 from services.push.channels.base import render
+from services.push.deliveries.material import ContentMissing
 from services.push.deliveries.planning import Wish, plan
 from services.push.editing import check_version
 from services.push.templates import repository
 from services.push.templates.compiling import Refused, sample
-from services.push.templates.content import Compiled, ContentMissing, ContentStore
+from services.push.templates.content import Compiled, ContentStore
 from services.push.templates.models import Template, TemplateVersion
 from services.push.templates.schemas import (
     PreviewIn,

@@ -1,0 +1,342 @@
+"""What the policy reads and reserves, for a batch of messages at a time."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from functools import cache
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import (
+    Boolean,
+    Date,
+    Integer,
+    String,
+    Table,
+    Uuid,
+    and_,
+    bindparam,
+    case,
+    column,
+    delete,
+    exists,
+    func,
+    or_,
+    select,
+    table,
+    true,
+)
+from sqlalchemy.dialects.postgresql import insert as insert_postgresql
+from sqlalchemy.dialects.sqlite import insert as insert_sqlite
+from sqlalchemy.types import TypeEngine
+from sqlmodel import Session
+
+from services.push.policy.asks import Ask
+from services.push.policy.models import CapSlot, MailLimit
+from services.push.reach.models import ReachContact, ReachProfile, Suppression
+from services.push.sets import RowSet, dialect_of
+from services.shared.database import Moment
+from services.shared.database.base import Dialect
+
+PROFILES = ReachProfile.__table__  # type: ignore[attr-defined]  # what SQLModel adds
+CONTACTS = ReachContact.__table__  # type: ignore[attr-defined]  # what SQLModel adds
+SUPPRESSIONS = Suppression.__table__  # type: ignore[attr-defined]  # what SQLModel adds
+SLOTS = CapSlot.__table__  # type: ignore[attr-defined]  # what SQLModel adds
+LIMITS = MailLimit.__table__  # type: ignore[attr-defined]  # what SQLModel adds
+LEDGER = table(
+    "deliveries",
+    column("id", Uuid),
+    column("profile_id", Uuid),
+    column("marketing", Boolean),
+    column("priority", Integer),
+    column("state", String),
+    column("not_before", Moment),
+)
+_WAITING = ("planned", "held")
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What push knows of the person and the contact of one message."""
+
+    profile_id: UUID | None
+    erased_at: datetime | None
+    zone: str | None
+    fields: dict[str, Any] | None
+    address: str | None
+    abuse_key: str | None
+    verified_at: datetime | None
+    provenance: str | None
+    marketing: bool | None
+
+
+@cache
+def _people(dialect: Dialect) -> tuple[RowSet, Any]:
+    given = RowSet(dialect, "given", place=Integer(), profile_id=Uuid(), contact_key=String())
+    # a contact of a request without a profile may still be known: then any profile's word counts
+    theirs = or_(CONTACTS.c.profile_id == given.profile_id, given.profile_id.is_(None))
+    statement = (
+        select(
+            given.place,
+            func.coalesce(PROFILES.c.alias_of, PROFILES.c.id, type_=Uuid()),
+            PROFILES.c.erased_at,
+            PROFILES.c.zone,
+            PROFILES.c.fields,
+            CONTACTS.c.address,
+            CONTACTS.c.abuse_key,
+            CONTACTS.c.verified_at,
+            CONTACTS.c.provenance,
+            CONTACTS.c.marketing,
+        )
+        .select_from(given.table)
+        .outerjoin(PROFILES, PROFILES.c.id == given.profile_id)
+        .outerjoin(CONTACTS, and_(CONTACTS.c.contact_key == given.contact_key, theirs))
+    )
+    return given, statement
+
+
+def people(session: Session, asks: Sequence[Ask]) -> list[Known]:
+    """What is known for each ask, in their order."""
+    given, statement = _people(dialect_of(session))
+    rows = [(place, ask.profile_id, ask.contact_key) for place, ask in enumerate(asks)]
+    found: list[Known | None] = [None] * len(asks)
+    for place, *rest in session.execute(statement, given.bind(rows)):
+        known = Known(*rest)
+        before = found[place]
+        if before is None or (before.verified_at is None and known.verified_at is not None):
+            found[place] = known
+    return [known or Known(*[None] * 9) for known in found]
+
+
+@cache
+def _suppressed(dialect: Dialect) -> tuple[RowSet, Any]:
+    given = RowSet(dialect, "given", contact_key=String())
+    statement = select(SUPPRESSIONS.c.contact_key, SUPPRESSIONS.c.reason, SUPPRESSIONS.c.at).join(
+        given.table, given.contact_key == SUPPRESSIONS.c.contact_key
+    )
+    return given, statement
+
+
+def suppressions(session: Session, asks: Sequence[Ask]) -> dict[str, dict[str, datetime]]:
+    """Reasons and times by contact key, of those that have any."""
+    given, statement = _suppressed(dialect_of(session))
+    found: dict[str, dict[str, datetime]] = {}
+    keys = [(key,) for key in {ask.contact_key for ask in asks}]
+    for contact_key, reason, at in session.execute(statement, given.bind(keys)):
+        found.setdefault(contact_key, {})[reason] = at
+    return found
+
+
+@cache
+def _better_open() -> Any:
+    waiting = [
+        case(
+            (
+                exists().where(
+                    LEDGER.c.marketing,
+                    LEDGER.c.priority == number,
+                    LEDGER.c.state.in_(_WAITING),
+                ),
+                number,
+            )
+        )
+        for number in range(1, 9)
+    ]
+    return select(*waiting)
+
+
+@cache
+def _rivals(dialect: Dialect) -> tuple[RowSet, Any]:
+    given = RowSet(dialect, "given", profile_id=Uuid(), priority=Integer())
+    statement = (
+        select(given.profile_id, given.priority)
+        .join(LEDGER, LEDGER.c.profile_id == given.profile_id)
+        .where(
+            LEDGER.c.marketing,
+            LEDGER.c.priority < given.priority,
+            LEDGER.c.state.in_(_WAITING),
+            LEDGER.c.not_before < bindparam("day_end", type_=Moment()),
+        )
+    )
+    return given, statement
+
+
+def outranked(session: Session, asks: Sequence[Ask], day_end: datetime) -> set[tuple[UUID, int]]:
+    """(profile, priority) of the asks for whose person something more important is due before `day_end`."""
+    waiting = [number for number in session.execute(_better_open()).one() if number is not None]
+    lower = {
+        (ask.profile_id, ask.priority)
+        for ask in asks
+        if waiting and ask.priority > waiting[0] and ask.profile_id is not None
+    }
+    if not lower:
+        return set()
+    given, statement = _rivals(dialect_of(session))
+    rows = session.execute(statement, given.bind(list(lower)) | {"day_end": day_end})
+    return {(row.profile_id, row.priority) for row in rows}
+
+
+class Slot(NamedTuple):
+    """One reserved place under the cap."""
+
+    profile_id: UUID
+    week: date
+    week_slot: int
+    day: date
+    day_slot: int
+    delivery_id: UUID
+
+
+class Limit(NamedTuple):
+    """One mail that counts under S8."""
+
+    abuse_key: str
+    number: int
+    sent_at: datetime
+    bait_id: UUID | None
+    delivery_id: UUID
+
+
+_SLOT: dict[str, TypeEngine[Any]] = {
+    "profile_id": Uuid(),
+    "week": Date(),
+    "week_slot": Integer(),
+    "day": Date(),
+    "day_slot": Integer(),
+    "delivery_id": Uuid(),
+}
+_LIMIT: dict[str, TypeEngine[Any]] = {
+    "abuse_key": String(),
+    "number": Integer(),
+    "sent_at": Moment(),
+    "bait_id": Uuid(),
+    "delivery_id": Uuid(),
+}
+
+
+@cache
+def _reserving(dialect: Dialect, target: Table) -> tuple[RowSet, Any]:
+    columns = _SLOT if target is SLOTS else _LIMIT
+    given = RowSet(dialect, "given", **columns)
+    insert = insert_postgresql if dialect == "postgresql" else insert_sqlite
+    rows = select(*[given.table.c[name] for name in columns]).where(true())
+    statement = insert(target).from_select(list(columns), rows, include_defaults=False)
+    return given, statement.on_conflict_do_nothing().returning(target.c.delivery_id)
+
+
+def reserve_slots(session: Session, slots: Sequence[Slot]) -> set[UUID]:
+    """The deliveries whose slot is theirs now; another transaction has taken those of the others.
+
+    In the order of the profiles, so that two transactions wait for each other in one direction only.
+    """
+    given, statement = _reserving(dialect_of(session), SLOTS)
+    return set(session.execute(statement, given.bind(sorted(slots))).scalars())
+
+
+def reserve_limits(session: Session, limits: Sequence[Limit]) -> set[UUID]:
+    """The same for mails that count under S8."""
+    given, statement = _reserving(dialect_of(session), LIMITS)
+    ordered = sorted(limits, key=lambda limit: (limit.abuse_key, limit.number))
+    return set(session.execute(statement, given.bind(ordered)).scalars())
+
+
+@cache
+def _taken_slots(dialect: Dialect) -> tuple[RowSet, Any]:
+    given = RowSet(dialect, "given", profile_id=Uuid())
+    statement = (
+        select(SLOTS.c.profile_id, SLOTS.c.week_slot, SLOTS.c.day, SLOTS.c.day_slot)
+        .join(given.table, SLOTS.c.profile_id == given.profile_id)
+        .where(SLOTS.c.week == bindparam("this_week", type_=Date()))
+    )
+    return given, statement
+
+
+def taken_slots(
+    session: Session, profiles: Sequence[UUID], week: date
+) -> list[tuple[UUID, int, date, int]]:
+    """(profile, week slot, day, day slot) of a week."""
+    given, statement = _taken_slots(dialect_of(session))
+    parameters = given.bind([(profile,) for profile in profiles]) | {"this_week": week}
+    return [tuple(row) for row in session.execute(statement, parameters)]
+
+
+@cache
+def _mails(dialect: Dialect) -> tuple[RowSet, Any]:
+    given = RowSet(dialect, "given", abuse_key=String())
+    statement = select(
+        LIMITS.c.abuse_key, LIMITS.c.number, LIMITS.c.sent_at, LIMITS.c.bait_id
+    ).join(given.table, LIMITS.c.abuse_key == given.abuse_key)
+    return given, statement
+
+
+def mails(
+    session: Session, abuse_keys: Sequence[str]
+) -> dict[str, list[tuple[int, datetime, UUID | None]]]:
+    """(number, time, bait) of the mails that count, by abuse key."""
+    given, statement = _mails(dialect_of(session))
+    found: dict[str, list[tuple[int, datetime, UUID | None]]] = {}
+    rows = session.execute(statement, given.bind([(key,) for key in abuse_keys]))
+    for abuse_key, number, sent_at, bait_id in rows:
+        found.setdefault(abuse_key, []).append((number, sent_at, bait_id))
+    return found
+
+
+def free(session: Session, asks: Sequence[Ask]) -> None:
+    """Give back what was reserved for messages that were not sent."""
+    dialect = dialect_of(session)
+    given, statement = _freed_slots(dialect)
+    capped = [(ask.profile_id, ask.id) for ask in asks if ask.profile_id is not None]
+    if capped:
+        session.execute(statement, given.bind(capped))
+    given, statement = _freed_limits(dialect)
+    session.execute(statement, given.bind([(ask.id,) for ask in asks]))
+
+
+@cache
+def _freed_slots(dialect: Dialect) -> tuple[RowSet, Any]:
+    given = RowSet(dialect, "given", profile_id=Uuid(), delivery_id=Uuid())
+    # a slot may stand under the profile that this one was merged into
+    owner = select(given.profile_id).union(
+        select(PROFILES.c.alias_of).join(given.table, PROFILES.c.id == given.profile_id)
+    )
+    messages = select(given.delivery_id)
+    return given, delete(SLOTS).where(
+        SLOTS.c.profile_id.in_(owner), SLOTS.c.delivery_id.in_(messages)
+    )
+
+
+@cache
+def _freed_limits(dialect: Dialect) -> tuple[RowSet, Any]:
+    given = RowSet(dialect, "given", delivery_id=Uuid())
+    return given, delete(LIMITS).where(LIMITS.c.delivery_id.in_(select(given.delivery_id)))
+
+
+class Outdated(NamedTuple):
+    """Reservations to forget: (profile, week) of slots, (abuse key, number) of mails."""
+
+    slots: list[tuple[UUID, date]]
+    mails: list[tuple[str, int]]
+
+
+def outdated(session: Session, before_day: date, before: datetime, most: int = 1000) -> Outdated:
+    """Some of the reservations that are older."""
+    slots = session.execute(
+        select(SLOTS.c.profile_id, SLOTS.c.week).where(SLOTS.c.week < before_day).limit(most)
+    )
+    mails = session.execute(
+        select(LIMITS.c.abuse_key, LIMITS.c.number).where(LIMITS.c.sent_at < before).limit(most)
+    )
+    return Outdated(
+        [(row.profile_id, row.week) for row in slots],
+        [(row.abuse_key, row.number) for row in mails],
+    )
+
+
+def forget(session: Session, old: Outdated) -> None:
+    """Delete reservations."""
+    for profile_id, week in dict.fromkeys(old.slots):
+        session.execute(delete(SLOTS).where(SLOTS.c.profile_id == profile_id, SLOTS.c.week == week))
+    for abuse_key, number in old.mails:
+        session.execute(
+            delete(LIMITS).where(LIMITS.c.abuse_key == abuse_key, LIMITS.c.number == number)
+        )
