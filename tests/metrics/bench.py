@@ -1,6 +1,6 @@
 """A metrics service on a bench: its parts on a ground, events made by hand, clicks by a client."""
 
-import asyncio
+import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -13,8 +13,11 @@ from uuid import UUID
 
 import httpx
 from fastapi import FastAPI
+from sqlmodel import select
 
 from services.metrics.app import Metrics, build
+from services.metrics.funnel.models import Total
+from services.metrics.funnel.service import rebuild_totals
 from services.shared.app import create_app
 from services.shared.clock import VirtualClock
 from services.shared.contact import Channel, parse_contact
@@ -25,6 +28,7 @@ from services.shared.events.leads import BaitDisplayed, LeadOpened, LeadSubmitte
 from services.shared.events.parts import CausePart, ContactPart, ProofPart, SourcePart
 from services.shared.events.push import Outcome, PushSent
 from services.shared.ground import Ground
+from services.shared.http.internal import InternalClient
 from services.shared.ids import derived
 from services.shared.outbox import OUTBOX
 from tests.ground import close_ground, make_ground
@@ -50,6 +54,11 @@ class Bench:
     ground: Ground[Any]
     app: FastAPI
     client: httpx.AsyncClient
+
+    push: list[Any]
+    """What push was asked at once."""
+    people: dict[str, Any]
+    """What profile answers, by address or profile id; the exception that it fails with."""
 
     @property
     def metrics(self) -> Metrics:
@@ -77,7 +86,7 @@ class Bench:
         await self.ground.database.transaction(work)
 
     def received(self, event: Event, at: datetime | None = None) -> Received[Event]:
-        event_id = derived("test", event.model_dump_json(), at)
+        event_id = derived("test", event.kind, event.model_dump_json(), at)
         message = encode(
             event, event_id=event_id, key="k", occurred_at=at or self.clock.now(), source="test"
         )
@@ -89,8 +98,9 @@ class Bench:
     async def settle(self, seconds: float = 2.0) -> None:
         """Let time pass, then settle all that is due."""
         self.clock.advance(seconds)
-        while await self.metrics.settler.step():
-            await asyncio.sleep(0)
+        settled = 1
+        while settled:
+            settled = await self.metrics.settler.step()
 
     async def click(
         self, delivery: UUID, link: int = 1, url: str = TARGET, **options: Any
@@ -130,6 +140,30 @@ class Bench:
             assert decoded is not None
             events.append(decoded.event)
         return events
+
+    async def totals(self) -> dict[tuple[str, ...], tuple[int, ...]]:
+        """All cells that hold anything."""
+
+        def work(session: Any) -> Any:
+            rows = session.exec(select(Total))
+            return {
+                (t.day, t.stage, t.channel, t.bait, t.campaign, t.part): (
+                    t.number,
+                    t.subjects,
+                    t.amount,
+                )
+                for t in rows
+                if t.number or t.subjects or t.amount
+            }
+
+        found: dict[tuple[str, ...], tuple[int, ...]] = await self.ground.database.read(work)
+        return found
+
+    async def totals_can_be_rebuilt(self) -> None:
+        """Whatever a test did: the raw events give the same totals again."""
+        kept = await self.totals()
+        await rebuild_totals(self.ground.database, self.metrics.counting)
+        assert await self.totals() == kept
 
     def contact_key(self, email: str) -> str:
         return self.ground.contact_keys.contact_key(parse_contact(Channel.EMAIL, email))
@@ -201,14 +235,45 @@ def drawn(bait: UUID, displays: int, machine: int = 0, slug: str = "guide") -> B
     return BaitDisplayed(bait_id=bait, bait_slug=slug, displays=displays, machine=machine)
 
 
+class Neighbours:
+    """Push and profile, as far as metrics asks them."""
+
+    def __init__(self) -> None:
+        self.asked: list[Any] = []
+        self.people: dict[str, Any] = {}
+
+    async def __call__(self, request: httpx.Request) -> httpx.Response:
+        body = json.loads(request.content)
+        if request.url.path == "/internal/unsubscribe":
+            self.asked.append(body)
+            return httpx.Response(200, json={})
+        known = self.people.get(body.get("address") or body.get("profile_id"))
+        return httpx.Response(200, json=known) if known else httpx.Response(404, json={})
+
+    def clients(self) -> dict[str, InternalClient]:
+        transport = httpx.MockTransport(self)
+        return {
+            name: InternalClient(f"http://{name}", "key", transport=transport)
+            for name in ("push", "profile")
+        }
+
+
 @asynccontextmanager
 async def open_bench(
     tmp_path: Path, *, database: Database | None = None, **overrides: Any
 ) -> AsyncIterator[Bench]:
     """A bench on SQLite, or on the database given."""
-    ground = make_ground(tmp_path, "metrics", clock=BenchClock(), database=database, **overrides)
+    neighbours = Neighbours()
+    clients = neighbours.clients()
+    ground = make_ground(
+        tmp_path, "metrics", clock=BenchClock(), database=database, neighbours=clients, **overrides
+    )
     app = create_app(build(ground), ground)
     transport = httpx.ASGITransport(app=app)
     async with httpx.AsyncClient(transport=transport, base_url="http://testserver") as client:
-        yield Bench(ground, app, client)
+        bench = Bench(ground, app, client, neighbours.asked, neighbours.people)
+        yield bench
+        await bench.totals_can_be_rebuilt()
+    for neighbour in clients.values():
+        await neighbour.close()
     await close_ground(ground)

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from services.metrics.funnel.stages import Raw
 from services.shared.events import Message, encode
@@ -42,7 +43,7 @@ def message_of(raw: Raw) -> Message:
     document: dict[str, Any] = raw.document or {}
     values: dict[str, Any] = {
         "engagement_id": raw.id,
-        "delivery_id": document.get("delivery_id") if raw.kind in REPORTED else raw.subject,
+        "delivery_id": _delivery_of(raw),
         "campaign_id": raw.campaign_id,
         "bait_id": raw.bait_id,
         "profile_id": raw.profile_id,
@@ -68,6 +69,14 @@ def message_of(raw: Raw) -> Message:
     # our own rows: nothing in them has to be validated again
     event = _MODELS[raw.kind].model_construct(**values)
     return encode_at(event, raw.occurred_at)
+
+
+def _delivery_of(raw: Raw) -> UUID | None:
+    """The delivery that gets the credit; of what was tracked, the subject itself."""
+    if raw.kind in TRACKED:
+        return raw.subject
+    credited = (raw.document or {}).get("delivery_id")
+    return UUID(credited) if credited else None
 
 
 def encode_at(event: Engagement, at: datetime, *more: object) -> Message:
