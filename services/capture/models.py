@@ -1,8 +1,8 @@
 """The tables of capture."""
 
-from sqlalchemy import MetaData
+from services.capture.baits import models as baits
+from services.capture.files import models as files
+from services.capture.leads import models as leads
+from services.capture.tables import metadata
 
-from services.shared.database import ground_tables
-
-metadata = MetaData()
-ground_tables(metadata)
+__all__ = ["baits", "files", "leads", "metadata"]

@@ -12,6 +12,7 @@ PREFIXES: dict[str, str] = {
     "/f": "capture",
     "/r": "capture",
     "/v1/baits": "capture",
+    "/v1/leads": "capture",
     "/people": "profile",
     "/v1/profiles": "profile",
     "/v1/segments": "profile",

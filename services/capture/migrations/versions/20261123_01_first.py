@@ -11,6 +11,58 @@ down_revision = None
 
 def upgrade() -> None:
     op.create_table(
+        "bait_versions",
+        sa.Column("bait_id", sa.Uuid(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("document", Document(), nullable=False),
+        sa.Column("created_at", Moment(), nullable=False),
+        sa.PrimaryKeyConstraint("bait_id", "version"),
+    )
+    op.create_table(
+        "baits",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("slug", sa.String(length=63), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("created_at", Moment(), nullable=False),
+        sa.Column("changed_at", Moment(), nullable=False),
+        sa.Column("retired_at", Moment(), nullable=True),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("slug"),
+    )
+    op.create_table(
+        "field_types",
+        sa.Column("name", sa.String(length=64), nullable=False),
+        sa.Column("type", sa.String(length=16), nullable=False),
+        sa.PrimaryKeyConstraint("name"),
+    )
+    op.create_table(
+        "idempotency",
+        sa.Column("key", sa.String(length=40), nullable=False),
+        sa.Column("body_hash", sa.String(length=40), nullable=False),
+        sa.Column("answer", sa.String(length=200), nullable=False),
+        sa.Column("at", Moment(), nullable=False),
+        sa.PrimaryKeyConstraint("key"),
+    )
+    op.create_index(op.f("ix_idempotency_at"), "idempotency", ["at"], unique=False)
+    op.create_table(
+        "leads",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("bait_id", sa.Uuid(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("channel", sa.String(length=16), nullable=False),
+        sa.Column("contact_key", sa.String(length=40), nullable=False),
+        sa.Column("accepted_at", Moment(), nullable=False),
+        sa.Column("expires_at", Moment(), nullable=False),
+        sa.Column("document", sa.Text(), nullable=False),
+        sa.Column("verified_at", Moment(), nullable=True),
+        sa.Column("opened_at", Moment(), nullable=True),
+        sa.Column("revoked_at", Moment(), nullable=True),
+        sa.Column("profile_id", sa.Uuid(), nullable=True),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index(op.f("ix_leads_contact_key"), "leads", ["contact_key"], unique=False)
+    op.create_index(op.f("ix_leads_profile_id"), "leads", ["profile_id"], unique=False)
+    op.create_table(
         "leases",
         sa.Column("name", sa.String(length=64), nullable=False),
         sa.Column("holder", sa.String(length=64), nullable=False),
@@ -55,4 +107,28 @@ def upgrade() -> None:
         sa.Column("partition", sa.Integer(), nullable=False),
         sa.Column("next", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("consumer", "topic", "partition"),
+    )
+    op.create_table(
+        "profile_aliases",
+        sa.Column("merged_id", sa.Uuid(), nullable=False),
+        sa.Column("profile_id", sa.Uuid(), nullable=False),
+        sa.PrimaryKeyConstraint("merged_id"),
+    )
+    op.create_index(
+        op.f("ix_profile_aliases_profile_id"), "profile_aliases", ["profile_id"], unique=False
+    )
+    op.create_table(
+        "resource_pieces",
+        sa.Column("sha256", sa.String(length=64), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("data", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("sha256", "number"),
+    )
+    op.create_table(
+        "resources",
+        sa.Column("sha256", sa.String(length=64), nullable=False),
+        sa.Column("size", sa.Integer(), nullable=False),
+        sa.Column("complete", sa.Boolean(), nullable=False),
+        sa.Column("created_at", Moment(), nullable=False),
+        sa.PrimaryKeyConstraint("sha256"),
     )

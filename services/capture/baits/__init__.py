@@ -1,0 +1,1 @@
+"""Baits: what is offered, with its form and its release rule."""

@@ -1,0 +1,1 @@
+"""Files: uploads, each stored once under its SHA-256, and the names they are given back with."""

@@ -1,0 +1,1 @@
+"""Leads: one submission each, whichever way it came."""

@@ -1,0 +1,138 @@
+"""Every query on leads. What runs per submission is written in batches, without objects per row."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import delete, insert, or_, update
+from sqlalchemy.dialects.postgresql import insert as insert_postgresql
+from sqlalchemy.dialects.sqlite import insert as insert_sqlite
+from sqlmodel import Session, col, select
+
+from services.capture.leads.models import KeptAnswer, Lead, ProfileAlias
+
+ERASED = "{}"
+
+
+class Kept(NamedTuple):
+    """A kept answer and the hash of the body that it belongs to."""
+
+    body_hash: str
+    answer: str
+
+
+def add(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write leads."""
+    session.execute(insert(Lead), rows)
+
+
+def claim(session: Session, rows: Sequence[Mapping[str, Any]]) -> dict[str, Kept]:
+    """Keep answers under their keys; what was kept before under any of them, by key.
+
+    Keys go in by their order, so that two processes wait for each other, never both.
+    """
+    ordered = sorted(rows, key=lambda row: str(row["key"]))
+    dialect = session.get_bind().dialect.name
+    kind: Any = insert_postgresql if dialect == "postgresql" else insert_sqlite
+    taken = session.execute(
+        kind(KeptAnswer).on_conflict_do_nothing().returning(col(KeptAnswer.key)), ordered
+    ).scalars()
+    others = {row["key"] for row in rows} - set(taken)
+    if not others:
+        return {}
+    found = session.execute(
+        select(KeptAnswer.key, KeptAnswer.body_hash, KeptAnswer.answer).where(
+            col(KeptAnswer.key).in_(others)
+        )
+    )
+    return {key: Kept(body_hash, answer) for key, body_hash, answer in found}
+
+
+def kept(session: Session, key: str) -> Kept | None:
+    """The answer kept under a key."""
+    found = session.get(KeptAnswer, key)
+    return Kept(found.body_hash, found.answer) if found is not None else None
+
+
+def forget_answers(session: Session, before: datetime, limit: int = 1000) -> int:
+    """Drop kept answers that are older; how many."""
+    old = select(KeptAnswer.key).where(col(KeptAnswer.at) < before).limit(limit)
+    dropped = session.execute(delete(KeptAnswer).where(col(KeptAnswer.key).in_(old)))
+    return int(dropped.rowcount)  # type: ignore[attr-defined]  # a CursorResult
+
+
+def get(session: Session, lead_id: UUID) -> Lead | None:
+    """A lead."""
+    return session.get(Lead, lead_id)
+
+
+def others_of(session: Session, lead: Lead, now: datetime, limit: int = 20) -> Sequence[Lead]:
+    """What else the same contact asked for and may still open, the newest first, each bait once."""
+    rows = session.exec(
+        select(Lead)
+        .where(
+            Lead.contact_key == lead.contact_key,
+            col(Lead.bait_id) != lead.bait_id,
+            col(Lead.revoked_at).is_(None),
+            col(Lead.expires_at) > now,
+        )
+        .order_by(col(Lead.accepted_at).desc())
+        .limit(200)
+    ).all()
+    newest: dict[UUID, Lead] = {}
+    for row in rows:
+        newest.setdefault(row.bait_id, row)
+    return list(newest.values())[:limit]
+
+
+def mark(session: Session, lead_id: UUID, column: str, now: datetime) -> bool:
+    """Note the time of the first time; False when it was noted before."""
+    marked = session.execute(
+        update(Lead)
+        .where(col(Lead.id) == lead_id, getattr(Lead, column).is_(None))
+        .values({column: now})
+    )
+    return bool(marked.rowcount)  # type: ignore[attr-defined]  # a CursorResult
+
+
+def set_profiles(session: Session, found: Mapping[UUID, UUID]) -> None:
+    """Say which profile each lead belongs to."""
+    for lead_id, profile_id in found.items():
+        session.execute(update(Lead).where(col(Lead.id) == lead_id).values(profile_id=profile_id))
+
+
+def merge(session: Session, merged_id: UUID, profile_id: UUID) -> None:
+    """Remember that a profile went into another."""
+    dialect = session.get_bind().dialect.name
+    kind: Any = insert_postgresql if dialect == "postgresql" else insert_sqlite
+    session.execute(
+        kind(ProfileAlias)
+        .values(merged_id=merged_id, profile_id=profile_id)
+        .on_conflict_do_update(index_elements=["merged_id"], set_={"profile_id": profile_id})
+    )
+
+
+def _with_merged(session: Session, profile_id: UUID) -> set[UUID]:
+    """A profile and all that went into it, also by way of others."""
+    found, fresh = {profile_id}, {profile_id}
+    while fresh:
+        rows = session.exec(
+            select(ProfileAlias.merged_id).where(col(ProfileAlias.profile_id).in_(fresh))
+        ).all()
+        fresh = set(rows) - found
+        found |= fresh
+    return found
+
+
+def erase(session: Session, profile_id: UUID, contact_keys: Sequence[str], now: datetime) -> None:
+    """Take everything personal out of a person's leads, and close their links."""
+    profiles = _with_merged(session, profile_id)
+    session.execute(
+        update(Lead)
+        .where(
+            or_(col(Lead.profile_id).in_(profiles), col(Lead.contact_key).in_(contact_keys)),
+            col(Lead.document) != ERASED,
+        )
+        .values(document=ERASED, contact_key="", revoked_at=now)
+    )

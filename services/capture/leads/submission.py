@@ -1,0 +1,88 @@
+"""A submission as every way in hands it over: read, but not yet held against the bait's form."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+from uuid import UUID
+
+from services.capture.text import BadText, plain
+from services.shared.events.parts import SourcePart
+
+Way = Literal["page", "form", "script", "api"]
+
+_UTM = ("utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content")
+_LONGEST_UTM = 200
+_LONGEST_URL = 500
+NO_SOURCE = SourcePart()
+
+
+@dataclass(frozen=True, slots=True)
+class Once:
+    """What makes a repeated request the same request: keyed hashes of its key and of its body."""
+
+    key: str
+    body_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """What somebody left. Values are as they came: text from forms, JSON values from JSON."""
+
+    way: Way
+    contacts: Mapping[str, str]
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    consents: Mapping[str, Any] = field(default_factory=dict)
+    source: SourcePart = NO_SOURCE
+    language: str | None = None
+    form_version: int | None = None
+    ip: str | None = None
+    once: Once | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The answer to a submission: durable when it is given."""
+
+    lead_id: UUID
+    state: str
+    text: str
+    """The answer as JSON, the same bytes for every repeat."""
+
+
+def source_of(values: Mapping[str, str | None]) -> SourcePart:
+    """Where a lead came from. What can't be a name or an address is left out, never refused."""
+    if not any(values.values()):
+        return NO_SOURCE
+    found: dict[str, str] = {}
+    for name in _UTM:
+        text = _name(values.get(name))
+        if text:
+            found[name] = text
+    for name in ("referrer", "landing_page"):
+        text = page_address(values.get(name))
+        if text:
+            found[name] = text
+    return SourcePart.model_construct(_fields_set=None, **found)
+
+
+def _name(value: str | None) -> str | None:
+    if not value:
+        return None
+    try:
+        return plain(value[:_LONGEST_UTM], _LONGEST_UTM)
+    except BadText:
+        return None
+
+
+def page_address(value: str | None) -> str | None:
+    """An http address without query, fragment and credentials, which may be personal."""
+    if not value or not value.isascii() or not value.isprintable() or " " in value:
+        return None
+    scheme, separator, rest = value.split("#", 1)[0].split("?", 1)[0].partition("://")
+    if not separator or scheme.lower() not in ("http", "https"):
+        return None
+    host, slash, path = rest.partition("/")
+    host = host.rpartition("@")[2].lower()
+    if not host:
+        return None
+    return f"{scheme.lower()}://{host}{slash}{path}"[:_LONGEST_URL]

@@ -1,0 +1,1 @@
+"""Resources: what a bait gives, and the pages that give it."""

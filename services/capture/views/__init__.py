@@ -1,0 +1,1 @@
+"""Views: how often forms were drawn, by people and by robots."""
