@@ -25,7 +25,7 @@ from sqlalchemy import (
 from sqlmodel import Session
 
 from services.push.deliveries.halts import HALTS
-from services.push.deliveries.models import Delivery, DeliveryTrace
+from services.push.deliveries.models import Delivery, DeliveryTrace, standing_in
 from services.push.deliveries.states import OPEN, TAKEN, WAITING, State
 from services.push.sets import RowSet, dialect_of
 from services.shared.database import Document, Moment
@@ -107,7 +107,7 @@ def _due(dialect: Dialect) -> Any:
             LEDGER.c.marketing == bindparam("marketing"),
             LEDGER.c.priority == bindparam("priority"),
             LEDGER.c.channel == bindparam("channel"),
-            LEDGER.c.state.in_([state.value for state in WAITING]),
+            standing_in(WAITING, LEDGER.c.state),
             LEDGER.c.not_before <= bindparam("now", type_=Moment()),
             or_(LEDGER.c.campaign_id.is_(None), LEDGER.c.campaign_id.not_in(halted)),
         )
@@ -293,7 +293,7 @@ def _expired(dialect: Dialect) -> Any:
     statement = (
         select(LEDGER.c.state, LEDGER.c.claim_token, *[LEDGER.c[name] for name in _READ])
         .where(
-            LEDGER.c.state.in_([state.value for state in TAKEN]),
+            standing_in(TAKEN, LEDGER.c.state),
             LEDGER.c.lease_until < bindparam("now", type_=Moment()),
         )
         .limit(bindparam("most"))
@@ -316,7 +316,7 @@ def abandon(session: Session, now: datetime) -> None:
     """End every lease at once: whoever held them is gone, as this is the only process."""
     session.execute(
         update(LEDGER)
-        .where(LEDGER.c.state.in_([state.value for state in TAKEN]))
+        .where(standing_in(TAKEN, LEDGER.c.state))
         .values(lease_until=now - timedelta(seconds=1))
     )
 
@@ -343,7 +343,7 @@ def _shifting(dialect: Dialect) -> tuple[RowSet, Any]:
     dropped = given.state == State.DROPPED.value
     statement = (
         update(LEDGER)
-        .where(LEDGER.c.id == given.id, LEDGER.c.state.in_([s.value for s in WAITING]))
+        .where(LEDGER.c.id == given.id, standing_in(WAITING, LEDGER.c.state))
         .values(
             state=given.state,
             reason=given.reason,
@@ -390,7 +390,7 @@ def resend(session: Session, delivery_id: UUID, now: datetime) -> bool:
     """unknown → planned, because an operator says so; False when it is not unknown."""
     result = session.execute(
         update(LEDGER)
-        .where(LEDGER.c.id == delivery_id, LEDGER.c.state == State.UNKNOWN.value)
+        .where(LEDGER.c.id == delivery_id, standing_in((State.UNKNOWN,), LEDGER.c.state))
         .values(
             state=State.PLANNED.value,
             reason="resend",
@@ -418,7 +418,7 @@ def has_open(session: Session, campaign_id: UUID) -> bool:
         select(LEDGER.c.id)
         .where(
             LEDGER.c.campaign_id == campaign_id,
-            LEDGER.c.state.in_([state.value for state in OPEN]),
+            standing_in(OPEN, LEDGER.c.state),
         )
         .limit(1)
     ).first()
@@ -431,7 +431,7 @@ def open_states(session: Session) -> dict[tuple[str, str], int]:
     for states in (WAITING, TAKEN, (State.UNKNOWN,)):
         rows = session.execute(
             select(LEDGER.c.channel, LEDGER.c.state, func.count())
-            .where(LEDGER.c.state.in_([state.value for state in states]))
+            .where(standing_in(states, LEDGER.c.state))
             .group_by(LEDGER.c.channel, LEDGER.c.state)
         )
         found |= {(channel, state): number for channel, state, number in rows}
@@ -444,7 +444,7 @@ def oldest_due(session: Session, now: datetime) -> dict[str, datetime]:
         select(LEDGER.c.channel, func.min(LEDGER.c.not_before, type_=Moment()))
         .where(
             and_(
-                LEDGER.c.state.in_([state.value for state in WAITING]),
+                standing_in(WAITING, LEDGER.c.state),
                 LEDGER.c.not_before <= now,
             )
         )

@@ -21,6 +21,7 @@ from sqlalchemy import (
     delete,
     exists,
     func,
+    literal_column,
     or_,
     select,
     table,
@@ -52,7 +53,8 @@ LEDGER = table(
     column("state", String),
     column("not_before", Moment),
 )
-_WAITING = ("planned", "held")
+# written out, so that the partial index of what waits answers it
+_WAITING = LEDGER.c.state.in_([literal_column("'planned'"), literal_column("'held'")])
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +137,7 @@ def _better_open() -> Any:
                 exists().where(
                     LEDGER.c.marketing,
                     LEDGER.c.priority == number,
-                    LEDGER.c.state.in_(_WAITING),
+                    _WAITING,
                 ),
                 number,
             )
@@ -154,7 +156,7 @@ def _rivals(dialect: Dialect) -> tuple[RowSet, Any]:
         .where(
             LEDGER.c.marketing,
             LEDGER.c.priority < given.priority,
-            LEDGER.c.state.in_(_WAITING),
+            _WAITING,
             LEDGER.c.not_before < bindparam("day_end", type_=Moment()),
         )
     )

@@ -9,6 +9,7 @@ from sqlalchemy.dialects.postgresql import insert as insert_postgresql
 from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 from sqlmodel import Session
 
+from services.push.deliveries.models import standing_in
 from services.push.deliveries.repository import LEDGER
 from services.push.deliveries.states import WAITING
 from services.push.requests.models import NoticeBundle, NoticeItem
@@ -72,7 +73,7 @@ def retell(session: Session, delivery_id: UUID, vals: dict[str, str]) -> bool:
     """Change what a bundle says, if nobody has taken it for sending yet."""
     changed = session.execute(
         update(LEDGER)
-        .where(LEDGER.c.id == delivery_id, LEDGER.c.state.in_([s.value for s in WAITING]))
+        .where(LEDGER.c.id == delivery_id, standing_in(WAITING, LEDGER.c.state))
         .values(vals=vals)
     )
     return bool(changed.rowcount)  # type: ignore[attr-defined]  # a CursorResult

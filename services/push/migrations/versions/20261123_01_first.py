@@ -156,8 +156,8 @@ def upgrade() -> None:
         "deliveries",
         ["channel"],
         unique=False,
-        sqlite_where=sa.text("state = 'unknown'"),
-        postgresql_where=sa.text("state = 'unknown'"),
+        sqlite_where=sa.text("state IN ('unknown')"),
+        postgresql_where=sa.text("state IN ('unknown')"),
     )
     op.create_index(
         "deliveries_with_address",
