@@ -17,6 +17,7 @@ from services.push.deliveries import endpoints as delivery_endpoints
 from services.push.deliveries.desk import DeliveryDesk
 from services.push.mailbox import endpoints as mailbox_endpoints
 from services.push.models import metadata
+from services.push.pages import campaigns as campaign_pages
 from services.push.reach import endpoints as reach_endpoints
 from services.push.reach import handlers as reach
 from services.push.requests import endpoints as request_endpoints
@@ -27,7 +28,7 @@ from services.push.settings import PushSettings
 from services.push.templates import endpoints as template_endpoints
 from services.push.templates.content import ContentStore
 from services.push.templates.service import TemplateDesk
-from services.shared.app import Service
+from services.shared.app import DEFAULT_LIMIT, Service
 from services.shared.ground import Ground
 from services.shared.process.kinds import ServiceKind
 from services.shared.runner.consumer import ConsumerSpec
@@ -44,6 +45,15 @@ class Push:
     templates: TemplateDesk
     campaigns: CampaignDesk
     local_mail: bool
+
+
+TEMPLATE_LIMIT = 2 * 1024 * 1024
+"""Bytes of a template with its parts in both languages."""
+
+
+def body_limit(path: str) -> int:
+    """The most bytes that a request to a path may bring."""
+    return TEMPLATE_LIMIT if path.startswith("/v1/templates") else DEFAULT_LIMIT
 
 
 def campaign_names(session: Session, ids: Collection[UUID]) -> dict[UUID, str]:
@@ -80,6 +90,7 @@ def build(ground: Ground[PushSettings]) -> Service:
             campaign_endpoints.router,
             reach_endpoints.router,
             *mailbox_endpoints.routers(pages),
+            campaign_pages.router(settings.zone),
         ),
         consumer=ConsumerSpec(
             CONSUMER,
@@ -88,6 +99,7 @@ def build(ground: Ground[PushSettings]) -> Service:
         ),
         tasks=(*sending.tasks, BackgroundTask("planner", Planner(state.campaigns).run)),
         closers=sending.opened.closers,
+        limit=body_limit,
     )
 
 

@@ -36,6 +36,7 @@ _LOOK = timedelta(seconds=1)
 _AWAY = timedelta(seconds=2)
 _SHORTLY = timedelta(milliseconds=300)
 _KNOWN_WITHIN = timedelta(seconds=10)
+_GRACE = timedelta(minutes=1)
 _IDLE = 0.5
 
 _CHANNELS = ("email", "phone", "wechat", "qq_bot", "qq", "wechat_id")
@@ -126,10 +127,17 @@ class Planner:
     ) -> None:
         """The campaign's time is over: nothing more is planned, what waits is dropped."""
         if campaign.state_reason != "campaign_ended":
-            if campaign.run_id is not None:
-                halts.cancel(session, campaign.id, "campaign_ended", now)
+            paused = campaign.state == CampaignState.PAUSED
             set_state(campaign, CampaignState.RUNNING, "campaign_ended", now)
             campaign.state_by = SYSTEM
+        else:
+            paused = False
+        # what is due by its own end drops with the reason it waited for; the rest is not waited for long
+        late = campaign.until is not None and now - campaign.until > _GRACE
+        if run is not None and (paused or late):
+            halted = halts.halts(session).get(campaign.id)
+            if halted is None or halted.state != "cancelled":
+                halts.cancel(session, campaign.id, "campaign_ended", now)
         if run is not None and not run.complete:
             repository.step(session, run, complete=True, completed_at=now)
             session.refresh(run)

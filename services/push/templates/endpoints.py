@@ -27,12 +27,13 @@ router = APIRouter(
 )
 
 
-def _desk(request: Request) -> TemplateDesk:
+def desk_of(request: Request) -> TemplateDesk:
+    """The desk that the service was built with."""
     desk: TemplateDesk = request.app.state.service.templates
     return desk
 
 
-Desk = Annotated[TemplateDesk, Depends(_desk)]
+Desk = Annotated[TemplateDesk, Depends(desk_of)]
 TemplateId = Annotated[UUID, Path(description="The template's id")]
 
 

@@ -156,8 +156,7 @@ def _attributes(text: str, at: int, line_at: LineAt) -> tuple[tuple[Attribute, .
             return tuple(found), end.end()
         match = _ATTRIBUTE.match(text, at)
         if match is None or (match.start(1) == at and at != start and not _gap(text, at)):
-            marked = text[at : at + 1] in (marks.OPEN, marks.EDGE)
-            raise Faulty("variable_in_markup" if marked else "broken_html", line_at(at))
+            raise Faulty(_what_stands(text, at), line_at(at))
         name, raw = match[1].lower(), match[2] or ""
         if name in seen:
             raise Faulty("broken_html", line_at(at), name)
@@ -166,6 +165,14 @@ def _attributes(text: str, at: int, line_at: LineAt) -> tuple[tuple[Attribute, .
         value = html.unescape(raw[1:-1] if quoted else raw)
         found.append(Attribute(name, value, match.start(1), match.end(), quoted))
         at = match.end()
+
+
+def _what_stands(text: str, at: int) -> str:
+    """The reason why a tag can't go on at a place."""
+    following = text[at : at + 200].lstrip()[:1]
+    if following == marks.EDGE:
+        return "branch_in_markup"
+    return "variable_in_markup" if following == marks.OPEN else "broken_html"
 
 
 def _gap(text: str, at: int) -> bool:

@@ -42,6 +42,8 @@ def _fit(value: str) -> str:
 def _one_line(value: str) -> str:
     if any(ord(letter) < 32 for letter in value):
         raise ValueError("forbidden_characters")
+    if not value.strip():
+        raise ValueError("required")
     return _fit(value.strip())
 
 

@@ -130,7 +130,26 @@ class TemplateDesk:
         def work(session: Session) -> PreviewOut:
             spec, compiled, fields = self._prepared(session, template_id, asked)
             _check_given(spec, asked.values)
-            return shown(compiled, asked.values, fields, f"{self.public_url}/u/preview")
+            return written_out(compiled, asked.values, fields, f"{self.public_url}/u/preview")
+
+        return await self.database.read(work)
+
+    async def samples(self, template_id: UUID, version_id: UUID | None) -> list[PreviewOut]:
+        """What a version says (None: the newest), in each language, with default and sample values."""
+
+        def work(session: Session) -> list[PreviewOut]:
+            template = repository.find(session, template_id)
+            if template is None:
+                return []
+            picked = version_id or template.version_id
+            shown = []
+            compiled = self.store.compiled(session, picked, None)
+            for language in compiled.spec.contents if compiled else ():
+                found = self.store.compiled(session, picked, language)
+                assert found is not None
+                values = {v.name: plain(sample(v)) for v in found.spec.variables}
+                shown.append(written_out(found, values, {}, "#"))
+            return shown
 
         return await self.database.read(work)
 
@@ -157,7 +176,7 @@ class TemplateDesk:
             known = {v.name: plain(sample(v)) for v in spec.variables}
             person = values_of(spec.variables, fields, asked.values)
             known |= {name: plain(value) for name, value in person.items()}
-            shown(compiled, known, {}, "")
+            written_out(compiled, known, {}, "")
             template = repository.find(session, template_id)
             assert template is not None
             wish = Wish(
@@ -229,7 +248,7 @@ class TemplateDesk:
         return compiled.spec, compiled, fields
 
 
-def shown(
+def written_out(
     compiled: Compiled, given: Mapping[str, Any], fields: Mapping[str, Any], leave: str
 ) -> PreviewOut:
     """A message written out with plain links. Raises `Invalid` for a value that is missing."""

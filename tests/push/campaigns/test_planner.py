@@ -306,18 +306,34 @@ class TestWhileItIsPlanned:
         await either.people(*range(30))
         campaign_id = await either.started(until=either.clock.now() + timedelta(hours=1))
         await either.planner().step()
-        either.clock.advance(timedelta(hours=2))
+        either.clock.advance(timedelta(hours=1))
         await either.steps(5)
         campaign, run = await either.look(campaign_id)
         assert (campaign.state, campaign.state_reason) == ("running", "campaign_ended")
         assert run is not None
         assert run.complete
         assert len(await either.planned()) == 7
+        # they have a minute to drop for the reason that they wait for
+        assert await either.halted() == {}
+        either.clock.advance(timedelta(minutes=1))
+        await either.steps(2)
         assert await either.halted() == {campaign_id: "cancelled"}
         await either.finish_rows("dropped", "campaign_ended")
         await either.steps(5)
         campaign, _ = await either.look(campaign_id)
         assert (campaign.state, campaign.state_reason) == ("done", "campaign_ended")
+
+    async def test_the_end_of_its_time_ends_a_pause(self, stage: Stage) -> None:
+        await stage.people(*range(3))
+        campaign_id = await stage.started(until=stage.clock.now() + timedelta(hours=1))
+        await stage.steps(5)
+        await stage.desk.act(campaign_id, "pause", "Li")
+        stage.clock.advance(timedelta(hours=1))
+        await stage.steps(2)
+        assert await stage.halted() == {campaign_id: "cancelled"}
+        await stage.finish_rows("dropped", "campaign_cancelled")
+        await stage.steps(3)
+        assert (await stage.look(campaign_id))[0].state == "done"
 
 
 class TestASchedule:

@@ -8,8 +8,8 @@ import pytest
 from jinja2 import nodes
 from jinja2.exceptions import SecurityError, TemplateError
 
+from services.push.deliveries.material import ContentMissing
 from services.push.templates.compiling import Refused
-from services.push.templates.content import ContentMissing
 from services.push.templates.sandbox import MAX_OUTPUT, RenderFailed, TemplateSandbox, rendered
 from services.push.templates.variables import Variable
 from tests.push.templates.sources import ANN, compile_, spec
