@@ -79,7 +79,7 @@ def _email(settings: PushSettings, mailbox: MailboxStore, clock: Clock, *, local
         smtp = SmtpSettings.from_url(url, lanes=settings.mail_lanes)
         return SmtpChannel(smtp, sender, clock)
     except ValueError as error:
-        raise SetupError(f"the mail settings are wrong: {error}") from error
+        raise SetupError(f"BAITWELL_SMTP_URL is wrong: {error}") from error
 
 
 def _webhook(settings: PushSettings, client: httpx.AsyncClient, clock: Clock) -> Channel:

@@ -162,7 +162,7 @@ async def run_campaign(scene: Scene, name: str, template: JSON, may_get: tuple[s
     dropped = sum(count for (state, _), count in by_state.items() if state == "dropped")
     if dropped:
         scene.book.note("dropped", campaign=name, times=dropped)
-    for mails in (scene.inbox.to(person.email) for person in scene.people.values()):
+    for mails in (scene.inbox.to(person.mailbox) for person in scene.people.values()):
         assert len({mail.message["message-id"] for mail in mails}) == len(mails)
 
 
@@ -181,7 +181,7 @@ async def _received(scene: Scene, person: Person) -> None:
 async def nobody_else_got_any(scene: Scene) -> None:
     """What is in the server's hands now is all that there is."""
     for person in scene.people.values():
-        assert len(scene.inbox.to(person.email)) == len(person.mails), person.name
+        assert len(scene.inbox.to(person.mailbox)) == len(person.mails), person.name
     expected = sum(len(person.mails) for person in scene.people.values()) + 1
     assert len(scene.inbox.all()) == expected
     assert CONSENT
