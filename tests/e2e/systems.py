@@ -26,7 +26,7 @@ NO_QUIET_HOURS = {"BAITWELL_QUIET_START": "00:00", "BAITWELL_QUIET_END": "00:00"
 STOP_SECONDS = 5.0
 """What a user is promised."""
 
-_READY_SECONDS = 40.0
+_READY_SECONDS = 90.0
 
 
 def answers(url: str) -> bool:

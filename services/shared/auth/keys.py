@@ -9,6 +9,8 @@ from typing import Literal, get_args
 from uuid import UUID
 
 from sqlalchemy import update
+from sqlalchemy.dialects.postgresql import insert as insert_postgresql
+from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 from sqlmodel import Session, col, delete, select
 
 from services.shared.auth.models import ApiKey, OperatorSession
@@ -68,13 +70,21 @@ class Keys:
 
     async def ensure(self, name: str, scopes: Sequence[Scope], secret: str) -> None:
         """Make a key with a given secret, unless it is there."""
-        found = await self._database.read(
-            lambda session: session.exec(
-                select(ApiKey.id).where(ApiKey.secret_hash == _hash(secret))
-            ).first()
-        )
-        if found is None:
-            await self.create(name, scopes, secret)
+        row = {
+            "id": self._ids.new(),
+            "name": name,
+            "secret_hash": _hash(secret),
+            "scopes": list(scopes),
+            "created_at": self._clock.now(),
+        }
+
+        def work(session: Session) -> None:
+            dialect = session.get_bind().dialect.name
+            insert = insert_postgresql if dialect == "postgresql" else insert_sqlite
+            # four services start at once, and each makes sure of the same key
+            session.execute(insert(ApiKey).values(row).on_conflict_do_nothing())
+
+        await self._database.transaction(work)
 
     async def listing(self) -> Sequence[ApiKey]:
         """All keys, also revoked ones."""

@@ -36,6 +36,7 @@ class PostgresDatabase:
             max_overflow=0,
             pool_timeout=5,
             pool_pre_ping=False,
+            hide_parameters=True,  # the text of an error may be logged: nothing personal in it
             connect_args={
                 "server_settings": {"search_path": schema, "timezone": "UTC"},
                 "timeout": 5,

@@ -181,7 +181,8 @@ def _writer_engine(path: Path, synchronous: str) -> Engine:
         connection.execute("PRAGMA busy_timeout=20")
         return connection
 
-    engine = create_engine("sqlite://", poolclass=StaticPool, creator=connect)
+    # the text of an error may be logged: no parameters in it, which are personal
+    engine = create_engine("sqlite://", poolclass=StaticPool, creator=connect, hide_parameters=True)
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
@@ -199,7 +200,11 @@ def _reader_engine(path: Path) -> Engine:
         )
 
     engine = create_engine(
-        "sqlite://", poolclass=QueuePool, pool_size=_SCAN_THREADS + 1, creator=connect
+        "sqlite://",
+        poolclass=QueuePool,
+        pool_size=_SCAN_THREADS + 1,
+        creator=connect,
+        hide_parameters=True,
     )
 
     @event.listens_for(engine, "begin")
