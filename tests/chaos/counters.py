@@ -1,0 +1,86 @@
+"""The counters that the system shows: the funnel and `/metrics`."""
+
+from collections import Counter
+from typing import Any
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.chaos.client import Client
+from tests.chaos.crowd import SLUG
+
+
+async def counters(client: Client, campaign_id: str) -> dict[str, int]:
+    """The counters that the sets are compared with, by `<where> <stage>`."""
+    baits = await client.call("GET", "/v1/funnel", params={"by": "bait", "bait": SLUG})
+    campaigns = await client.call(
+        "GET", "/v1/funnel", params={"by": "campaign", "campaign": campaign_id}
+    )
+    everything = await client.call("GET", "/v1/funnel", params={"by": "channel"})
+    return {
+        **_of_bait(next((i["bait"] for i in baits["items"] if i["label"] == SLUG), None)),
+        **_of_campaign(campaigns["items"][0]["campaign"] if campaigns["items"] else None),
+        **_of_all(everything),
+        **_of_prometheus(await _samples(client)),
+    }
+
+
+def _of_bait(funnel: Any) -> dict[str, int]:
+    if not funnel:
+        return {}
+    stages, mail = funnel["stages"], funnel["mail"] or {}
+    found = {f"bait {stage}": stages[stage]["total"] for stage in ("submitted", "verified")}
+    found["bait opened"] = stages["opened"]["distinct"]
+    for stage in ("sent", "unknown", "dropped"):
+        found[f"mail {stage}"] = mail[stage]["total"] if stage in mail else 0
+    return found
+
+
+def _of_campaign(funnel: Any) -> dict[str, int]:
+    if not funnel:
+        return {}
+    stages = funnel["stages"]
+    found = {
+        f"campaign {stage}": stages[stage]["distinct"]
+        for stage in ("clicked", "displayed", "unsubscribed")
+    }
+    # these happen once each, so that their total has to be right, too
+    found["campaign sent"] = stages["sent"]["total"]
+    found["campaign unknown"] = funnel["beside"]["unknown"]
+    return found
+
+
+def _of_all(report: Any) -> dict[str, int]:
+    funnels = [funnel for kind in ("bait", "campaign", "other") if (funnel := report["all"][kind])]
+    found = {
+        f"all {stage}": report["unattributed"][stage]
+        + sum(funnel["stages"].get(stage, {"total": 0})["total"] for funnel in funnels)
+        for stage in ("inquired", "converted")
+    }
+    money = [line for funnel in (*funnels, report["unattributed"]) for line in funnel["money"]]
+    found["all paid"] = sum(line["paid"] for line in money if line["currency"] == "CNY")
+    return found
+
+
+def _of_prometheus(samples: list[tuple[str, dict[str, str], float]]) -> dict[str, int]:
+    found: Counter[str] = Counter(
+        {f"prometheus {name}": 0 for name in ("bait submitted", "bait verified")}
+    )
+    for name, labels, value in samples:
+        if name != "baitwell_funnel_total":
+            continue
+        stage = labels["stage"].removeprefix("unattributed_")
+        if stage in ("submitted", "verified"):
+            found[f"prometheus bait {stage}"] += int(value)
+        elif stage == "sent":
+            where = "campaign" if labels["campaign"] else "mail"
+            found[f"prometheus {where} sent"] += int(value)
+    return dict(found)
+
+
+async def _samples(client: Client) -> list[tuple[str, dict[str, str], float]]:
+    answer = await client.ask("GET", "/metrics")
+    return [
+        (sample.name, sample.labels, sample.value)
+        for family in text_string_to_metric_families(answer.text)
+        for sample in family.samples
+    ]

@@ -1,0 +1,60 @@
+"""What a case says in the end: printed as lines, written to build/chaos.json."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+@dataclass
+class Verdict:
+    """The numbers of one run, and whatever else was wrong, in words."""
+
+    id: str
+    mode: str
+    seed: int
+    accepted: int = 0
+    lost: int = 0
+    profiles_doubled: int = 0
+    messages_doubled: int = 0
+    unknown: int = 0
+    unknown_bound: int = 0
+    counters_off: int = 0
+    seconds: int = 0
+    kills: int = 0
+    recipients: int = 0
+    saboteur: str | None = None
+    faults: list[str] = field(default_factory=list)
+
+    @property
+    def ok(self) -> bool:
+        """Whether every promise held."""
+        wrong = self.lost + self.profiles_doubled + self.messages_doubled + self.counters_off
+        return not (wrong or self.faults) and self.unknown <= self.unknown_bound
+
+    def as_json(self) -> dict[str, Any]:
+        """The case in the shape of the report."""
+        given = asdict(self)
+        extra = ("kills", "recipients", "saboteur", "faults")
+        return {name: value for name, value in given.items() if name not in extra} | {"ok": self.ok}
+
+    def line(self) -> str:
+        """The case in a line."""
+        numbers = (
+            f"accepted {self.accepted}  lost {self.lost}  profiles doubled {self.profiles_doubled}"
+            f"  messages doubled {self.messages_doubled}"
+            f"  unknown {self.unknown} (bound {self.unknown_bound})"
+            f"  counters off {self.counters_off}  kills {self.kills}"
+            f"  recipients {self.recipients}  {self.seconds} s"
+        )
+        name = self.id if self.saboteur is None else f"{self.id} with {self.saboteur}"
+        lines = [f"{'ok ' if self.ok else 'RED'} {name} {self.mode} seed {self.seed}: {numbers}"]
+        return "\n".join([*lines, *(f"      {fault}" for fault in self.faults)])
+
+
+def write(path: Path, verdicts: Sequence[Verdict]) -> None:
+    """Write all cases of a run."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cases = [verdict.as_json() for verdict in verdicts]
+    path.write_text(json.dumps({"cases": cases}, indent=2) + "\n")
