@@ -18,6 +18,9 @@ from services.metrics.funnel.exposition import FunnelSeries
 from services.metrics.funnel.service import FunnelDesk
 from services.metrics.funnel.stages import Days
 from services.metrics.models import metadata
+from services.metrics.pages import endpoints as page_endpoints
+from services.metrics.pages.endpoints import StartPages
+from services.metrics.pages.overview import Overview
 from services.metrics.settings import MetricsSettings
 from services.metrics.subjects.handlers import TOPICS, Projections
 from services.metrics.tracking.endpoints import TrackingRoutes
@@ -74,6 +77,7 @@ def build(ground: Ground[MetricsSettings]) -> Service:
         routers=(
             engagement_endpoints.router(metrics.reports, ground.settings.outbox_limit),
             funnel_endpoints.router(metrics.funnel),
+            page_endpoints.router(StartPages(ground, Overview(ground, metrics.funnel))),
             _internal(ground),
         ),
         routes=TrackingRoutes(ground, metrics.tracker).routes(),

@@ -16,10 +16,11 @@ from starlette.routing import BaseRoute
 from starlette.staticfiles import StaticFiles
 
 from services.shared import outbox
+from services.shared.auth.access import caller_of
 from services.shared.bus import BusUnavailable
-from services.shared.errors import DatabaseUnavailable
+from services.shared.errors import DatabaseUnavailable, Forbidden
 from services.shared.events import TOPICS
-from services.shared.gauges import Gauges
+from services.shared.gauges import Gauges, gauge_samples
 from services.shared.ground import Ground
 from services.shared.outbox import Relay
 from services.shared.runner.consumer import ConsumerRunner, ConsumerSpec
@@ -192,6 +193,14 @@ def _add_health(app: FastAPI, engine: _Engine) -> None:
         await engine.refresh()
         return Response(generate_latest(engine.ground.registry), media_type=CONTENT_TYPE_LATEST)
 
+    async def gauges(request: Request) -> Response:
+        """What waits here, for the start page of another service."""
+        if not (await caller_of(request)).may("internal"):
+            raise Forbidden
+        await engine.refresh()
+        return JSONResponse(gauge_samples(engine.ground.registry))
+
+    app.router.add_route("/internal/gauges", gauges, include_in_schema=False)
     app.router.add_route("/health/live", live, include_in_schema=False)
     app.router.add_route("/health/ready", ready, include_in_schema=False)
     app.router.add_route("/metrics", metrics, include_in_schema=False)

@@ -2,7 +2,10 @@
 
 import asyncio
 import contextlib
+import math
 from typing import Any
+
+from prometheus_client import CollectorRegistry
 
 from services.shared import outbox
 from services.shared.bus import BusUnavailable
@@ -79,3 +82,17 @@ class Gauges:
             by_topic[partition.topic] += behind
         for topic, behind in by_topic.items():
             self._ground.telemetry.lag.labels(consumer.name, topic).set(behind)
+
+
+def gauge_samples(registry: CollectorRegistry) -> list[dict[str, Any]]:
+    """All gauges of a registry as name, labels and value; None stands for what is no number."""
+    return [
+        {
+            "name": sample.name,
+            "labels": sample.labels,
+            "value": sample.value if math.isfinite(sample.value) else None,
+        }
+        for family in registry.collect()
+        if family.type == "gauge"
+        for sample in family.samples
+    ]

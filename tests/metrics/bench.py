@@ -241,8 +241,12 @@ class Neighbours:
     def __init__(self) -> None:
         self.asked: list[Any] = []
         self.people: dict[str, Any] = {}
+        self.parked = 3
 
     async def __call__(self, request: httpx.Request) -> httpx.Response:
+        if request.method == "GET":
+            gauges = [{"name": "baitwell_parked_records", "labels": {}, "value": self.parked}]
+            return httpx.Response(200, json=gauges if "gauges" in request.url.path else {})
         body = json.loads(request.content)
         if request.url.path == "/internal/unsubscribe":
             self.asked.append(body)
