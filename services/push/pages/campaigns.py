@@ -25,7 +25,7 @@ from services.shared.web.pages import OperatorPage, Pages
 TEMPLATES = Path(__file__).parent / "templates"
 
 _ON_A_PAGE = 20
-_TONES: tuple[Tone, ...] = ("good", "wait", "skip", "bad")
+_TONES: tuple[Tone, ...] = ("good", "wait", "left", "bad")
 _BUTTONS: tuple[tuple[Action, str, str, str], ...] = (
     ("start", "立即开始", "Start now", ""),
     ("schedule", "按时开始", "Schedule", ""),
@@ -69,7 +69,7 @@ def progress_of(deliveries: list[Count] | tuple[Count, ...], skipped: dict[str, 
     found = [
         (TONES.get(c.state, "bad"), explained(c.state, c.reason), c.number) for c in deliveries
     ]
-    found += [("skip", explained("skipped", reason), number) for reason, number in skipped.items()]
+    found += [("left", explained("skipped", reason), number) for reason, number in skipped.items()]
     for tone, text, number in found:
         tones[tone] += number
         before = lines[text].count if text in lines else 0
@@ -188,7 +188,7 @@ _WORDS: dict[str, Any] = {
     "tones": (
         ("good", "已发送", "sent"),
         ("wait", "等待", "waiting"),
-        ("skip", "未发送", "not sent"),
+        ("left", "未发送", "not sent"),
         ("bad", "失败", "failed"),
     ),
     "state_tags": {

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-Tone = Literal["good", "wait", "skip", "bad"]
+Tone = Literal["good", "wait", "left", "bad"]
 """Whether it went well, still waits, was rightly left out, or went wrong."""
 
 TONES: dict[str, Tone] = {
@@ -12,7 +12,7 @@ TONES: dict[str, Tone] = {
     "held": "wait",
     "claimed": "wait",
     "sending": "wait",
-    "dropped": "skip",
+    "dropped": "left",
     "failed": "bad",
     "unknown": "bad",
     "bounced": "bad",
@@ -123,12 +123,12 @@ def explained(state: str, reason: str | None) -> tuple[str, str]:
     if reason is None:
         return _STATES.get(state, (state, state))
     if state == "dropped" and reason in ("quiet_hours", "cap_day", "cap_week", "priority"):
-        chinese, english = _LEFT[reason]
+        chinese, english = _NEVER[reason]
         return f"{chinese}，活动截止前没能发送。", f"{english} until the campaign was over."
     return _REASONS.get(reason, (reason, reason))
 
 
-_LEFT: dict[str, tuple[str, str]] = {
+_NEVER: dict[str, tuple[str, str]] = {
     "quiet_hours": ("一直处于免打扰时段", "It was night where they are"),
     "cap_day": ("当天消息已达上限", "They had enough messages that day"),
     "cap_week": ("当周消息已达上限", "They had enough messages that week"),

@@ -198,6 +198,27 @@ class TestAChangingSegment:
         assert await either.planned() == sorted(people)
         assert run.skipped == {}
 
+    async def test_that_changes_a_little_with_every_walk_is_planned(self, stage: Stage) -> None:
+        people = await stage.people(*range(110))
+        first = min(people)
+        stage.profile.live_count = True
+        pages = -(-109 // 7)
+
+        def flicker(call: int) -> None:
+            # not there when its page is read, there when all are counted
+            if (call - 2) % pages == 0:
+                stage.profile.members.discard(first)
+            else:
+                stage.profile.members.add(first)
+
+        stage.profile.before_page = flicker
+        campaign_id = await stage.started()
+        await stage.steps(WALKS * pages + 60)
+        campaign, run = await stage.look(campaign_id)
+        assert run is not None
+        assert (run.complete, run.walk, campaign.state_reason) == (True, WALKS, None)
+        assert await stage.planned() == sorted(people)[1:]
+
     async def test_that_never_settles_pauses_the_campaign(self, stage: Stage) -> None:
         people = await stage.people(*range(20))
         first = min(people)

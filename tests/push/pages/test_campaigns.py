@@ -199,6 +199,6 @@ class TestProgress:
             ],
             {"no_contact": 1},
         )
-        assert progress.tones == {"good": 5, "wait": 0, "skip": 4, "bad": 1}
+        assert progress.tones == {"good": 5, "wait": 0, "left": 4, "bad": 1}
         assert (progress.total, progress.settled, progress.share("good")) == (10, 10, 50.0)
         assert sum(line.count for line in progress.lines) == 10
