@@ -7,7 +7,7 @@ from services.profile.leads.handlers import consumer
 from services.profile.leads.intake import Intake
 from services.profile.leads.upkeep import Upkeep
 from services.profile.models import metadata
-from services.profile.pages.endpoints import page_routers
+from services.profile.pages.endpoints import router as pages
 from services.profile.people.endpoints import router as people
 from services.profile.segments.endpoints import router as segments
 from services.profile.settings import ProfileSettings
@@ -26,7 +26,7 @@ def build(ground: Ground[ProfileSettings]) -> Service:
     return Service(
         name="profile",
         state=state,
-        routers=(people, consents, segments, internal, *page_routers()),
+        routers=(people, consents, segments, internal, pages),
         consumer=consumer(intake),
         tasks=(BackgroundTask("upkeep", upkeep.run),),
     )

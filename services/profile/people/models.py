@@ -62,7 +62,8 @@ class ProfileContact(Table, table=True):
 class FieldValue(Table, table=True):
     """The latest value of a field from one source; `newest` marks the one that counts over all.
 
-    `text_value` (folded, cut to `COMPARED` characters) and `number_value` are what segments compare.
+    `text_value` (folded, cut to `COMPARED` characters) and `number_value` are what segments compare: only
+    the newest value has one of them.
     """
 
     __tablename__ = "field_values"
@@ -72,16 +73,16 @@ class FieldValue(Table, table=True):
             "name",
             "text_value",
             "profile_id",
-            sqlite_where=text("newest = 1 AND text_value IS NOT NULL"),
-            postgresql_where=text("newest AND text_value IS NOT NULL"),
+            sqlite_where=text("text_value IS NOT NULL"),
+            postgresql_where=text("text_value IS NOT NULL"),
         ),
         Index(
             "field_values_by_number",
             "name",
             "number_value",
             "profile_id",
-            sqlite_where=text("newest = 1 AND number_value IS NOT NULL"),
-            postgresql_where=text("newest AND number_value IS NOT NULL"),
+            sqlite_where=text("number_value IS NOT NULL"),
+            postgresql_where=text("number_value IS NOT NULL"),
         ),
         {"sqlite_with_rowid": False},
     )

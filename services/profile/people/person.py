@@ -74,7 +74,7 @@ class Person:
         for (other_name, other_source), other in self.fields.items():
             if other_name == name and other_source != source and other["newest"]:
                 stale = other if other["at"] <= at else row
-                stale["newest"] = False
+                stale |= {"newest": False, "text_value": None, "number_value": None}
                 if stale is other:
                     written.append(other)
         self.changed = True

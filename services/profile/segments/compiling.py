@@ -1,37 +1,36 @@
 """A rule as an SQL expression over `profiles`. Every text and number of a rule is a bound parameter.
 
-Each condition is a set of profile ids from an index. Counting asks for membership (`id IN (…)`): the
-database begins with one set and tests the others. Walking through members in the order of their ids asks
-for existence (`EXISTS`), so that a page costs a page and not a set.
+Each condition is a set of profile ids from an index. It is asked for as membership (`id IN (…)`), which
+builds the set once and can be what the database begins with; or as existence (`EXISTS`), which tests one
+person after the other. Walking through members in the order of their ids asks for existence, so that a
+page costs a page and not a set. Counting begins with the small sets and tests for the large ones.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, literal_column, not_, or_, select
-from sqlalchemy import Table as SqlTable
+from sqlalchemy import Column, ColumnElement, and_, literal_column, not_, or_, select
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.visitors import InternalTraversal, replacement_traverse
 
-from services.profile.base import table_of
-from services.profile.leads.models import HandledLead
-from services.profile.people.person import CONSENTS, CONTACTS, FIELDS, PROFILES, TAGS
-from services.profile.people.values import SEPARATOR, folded
+from services.profile.people.person import PROFILES
 from services.profile.segments import rules
-from services.profile.timeline.models import EngagementFact
+from services.profile.segments.leaves import Expression, Having, Own, World, asked
 
-LEADS, FACTS = table_of(HandledLead), table_of(EngagementFact)
+LARGE = 150_000
+"""A set with more people is dear to build: it is rather tested for each."""
 
-Expression = ColumnElement[bool]
+RANGED = frozenset({"at", "channel", "number_value", "text_value", "verified_at"})
+"""Columns by which an index that does not begin with the person could seem the better one."""
 
 
 @dataclass(frozen=True)
 class Compiler:
-    """Compiles rules as of `now`. `types` are the declared types of fields; `walk` see above."""
+    """Compiles rules. `tests` are the conditions to ask for as existence; None: all of them."""
 
-    now: datetime
-    types: Mapping[str, str]
-    walk: bool = False
+    world: World
+    tests: frozenset[Any] | None = None
 
     def expression(self, rule: Any) -> Expression:
         """The condition on `profiles` that holds for the people of a rule."""
@@ -41,125 +40,82 @@ class Compiler:
             return or_(*(self.expression(inner) for inner in rule.any))
         if isinstance(rule, rules.NotRule):
             return not_(self.expression(rule.not_))
-        compile_one: Callable[[Compiler, Any], Expression] = _LEAVES[type(rule)]
-        return compile_one(self, rule)
-
-    def since(self, days: int) -> datetime:
-        return self.now - timedelta(days=days)
-
-    def having(self, table: SqlTable, *conditions: Expression) -> Expression:
-        """People with a row in `table` for which all conditions hold."""
-        if self.walk:
-            found: Any = select(literal_column("1")).select_from(table)
-            holds: Expression = found.where(
-                table.c.profile_id == PROFILES.c.id, *conditions
-            ).exists()
-            return holds
-        return PROFILES.c.id.in_(select(table.c.profile_id).where(*conditions))
+        test = self.tests is None or rule in self.tests
+        found = or_(*(_part(part, test=test) for part in asked(rule, self.world)))
+        if isinstance(rule, rules.VerifiedRule) and not rule.verified:
+            return not_(found)
+        return found
 
 
-def _field(compiler: Compiler, rule: rules.FieldRule) -> Expression:
-    multiple = compiler.types.get(rule.field) == "multi_choice"
-    found = [_compare(name, value, multiple=multiple) for name, value in rule.comparisons().items()]
-    return compiler.having(FIELDS, FIELDS.c.name == rule.field, FIELDS.c.newest, *found)
+class _Unindexed(ColumnElement[Any]):
+    """A column that SQLite shall not look up in an index: to test a person, it must begin with the person.
+
+    Without statistics its planner prefers `kind = ? AND at >= ?` to `profile_id = ? AND kind = ?`, and
+    reads the whole range for everybody.
+    """
+
+    inherit_cache = True
+    _traverse_internals: Any = [("column", InternalTraversal.dp_clauseelement)]  # noqa: RUF012  # as SQLAlchemy declares it
+
+    def __init__(self, column: ColumnElement[Any]) -> None:
+        self.column = column
+        self.type = column.type
 
 
-def _compare(name: str, value: Any, *, multiple: bool) -> Expression:
-    if name == "known":
-        return or_(FIELDS.c.text_value.is_not(None), FIELDS.c.number_value.is_not(None))
-    if name == "contains":
-        return FIELDS.c.text_value.contains(folded(value), autoescape=True)
-    if name == "in_":
-        return or_(*(_equal(each, multiple=multiple) for each in value))
-    if name == "is_":
-        return _equal(value, multiple=multiple)
-    text = isinstance(value, str)
-    column: Any = FIELDS.c.text_value if text else FIELDS.c.number_value
-    bound = value if text else float(value)
-    compared: Expression = {
-        "at_least": column >= bound,
-        "at_most": column <= bound,
-        "above": column > bound,
-        "below": column < bound,
-    }[name]
-    return compared
+@compiles(_Unindexed)
+def _as_it_is(element: Any, compiler: Any, **options: Any) -> str:
+    return str(compiler.process(element.column, **options))
 
 
-def _equal(value: Any, *, multiple: bool) -> Expression:
-    if isinstance(value, str):
-        if multiple:
-            word = f"{SEPARATOR}{value.casefold()}{SEPARATOR}"
-            return FIELDS.c.text_value.contains(word, autoescape=True)
-        same: Expression = FIELDS.c.text_value == folded(value)
-        return same
-    equal: Expression = FIELDS.c.number_value == float(value)
-    return equal
+@compiles(_Unindexed, "sqlite")
+def _with_plus(element: Any, compiler: Any, **options: Any) -> str:
+    return f"+{compiler.process(element.column, **options)}"
 
 
-def _tag(compiler: Compiler, rule: rules.TagRule) -> Expression:
-    return compiler.having(TAGS, TAGS.c.tag == rule.tag)
+def _part(part: Having | Own, *, test: bool) -> Expression:
+    if isinstance(part, Own):
+        return part.expression
+    table = part.table
+    if not test:
+        return PROFILES.c.id.in_(select(table.c.profile_id).where(*part.conditions))
+    conditions = [_unindexed(condition) for condition in part.conditions]
+    one: Any = select(literal_column("1")).select_from(table)
+    exists: Expression = one.where(table.c.profile_id == PROFILES.c.id, *conditions).exists()
+    return exists
 
 
-def _bait(compiler: Compiler, rule: rules.BaitRule) -> Expression:
-    return compiler.having(LEADS, LEADS.c.bait_slug == rule.bait)
+def _unindexed(condition: Expression) -> Expression:
+    def replace(element: Any, **_: Any) -> Any:
+        ranged = isinstance(element, Column) and element.name in RANGED
+        return _Unindexed(element) if ranged else None
+
+    replaced: Expression = replacement_traverse(condition, {}, replace)
+    return replaced
 
 
-def _contact(compiler: Compiler, rule: rules.ContactRule) -> Expression:
-    found: list[Expression] = [CONTACTS.c.channel == rule.contact.value]
-    if rule.verified is not None:
-        verified = CONTACTS.c.verified_at
-        found.append(verified.is_not(None) if rule.verified else verified.is_(None))
-    return compiler.having(CONTACTS, *found)
+def large_conditions(rule: Any, world: World, size: Callable[[Having], int]) -> frozenset[Any]:
+    """The conditions to test for when the people of a rule are counted; the others are sets.
+
+    Where several have to hold, the smallest set is what one begins with, and large ones are tests on it.
+    `size` tells how many rows fulfil a condition (it may stop counting at some number over `LARGE`).
+    """
+    if not isinstance(rule, rules.AllRule):
+        return frozenset()
+    sizes: dict[Any, int] = {}
+    direct: dict[Any, int] = {}
+    for inner in rule.all:
+        for leaf in rules.conditions(inner):
+            parts = [part for part in asked(leaf, world) if isinstance(part, Having)]
+            if not parts:
+                continue
+            sizes[leaf] = sum(size(part) for part in parts)
+            if leaf is inner and not _negated(leaf):
+                direct[leaf] = sizes[leaf]
+    if not direct:
+        return frozenset()
+    first = min(direct, key=lambda leaf: direct[leaf])
+    return frozenset(leaf for leaf, number in sizes.items() if number > LARGE and leaf != first)
 
 
-def _verified(compiler: Compiler, rule: rules.VerifiedRule) -> Expression:
-    some = compiler.having(CONTACTS, CONTACTS.c.verified_at.is_not(None))
-    return some if rule.verified else not_(some)
-
-
-def _consent(compiler: Compiler, rule: rules.ConsentRule) -> Expression:
-    found: list[Expression] = [CONSENTS.c.purpose == rule.consent]
-    if rule.channel is not None:
-        found.append(CONSENTS.c.channel == rule.channel.value)
-    found.append(CONSENTS.c.given if rule.given else not_(CONSENTS.c.given))
-    return compiler.having(CONSENTS, *found)
-
-
-def _engagement(compiler: Compiler, rule: rules.EngagementRule) -> Expression:
-    found: list[Expression] = [FACTS.c.kind == rule.engagement]
-    if rule.within_days is not None:
-        found.append(FACTS.c.at >= compiler.since(rule.within_days))
-    if rule.bait is not None:
-        found.append(FACTS.c.bait_id == rule.bait)
-    if rule.campaign is not None:
-        found.append(FACTS.c.campaign_id == rule.campaign)
-    return compiler.having(FACTS, *found)
-
-
-def _created(compiler: Compiler, rule: rules.CreatedRule) -> Expression:
-    young: Expression = PROFILES.c.created_at >= compiler.since(rule.created_within_days)
-    return young
-
-
-def _leads(_compiler: Compiler, rule: rules.LeadsRule) -> Expression:
-    enough: Expression = PROFILES.c.lead_count >= rule.leads_at_least
-    return enough
-
-
-def _language(_compiler: Compiler, rule: rules.LanguageRule) -> Expression:
-    same: Expression = PROFILES.c.language == rule.language
-    return same
-
-
-_LEAVES: dict[type[Any], Any] = {
-    rules.FieldRule: _field,
-    rules.TagRule: _tag,
-    rules.BaitRule: _bait,
-    rules.ContactRule: _contact,
-    rules.VerifiedRule: _verified,
-    rules.ConsentRule: _consent,
-    rules.EngagementRule: _engagement,
-    rules.CreatedRule: _created,
-    rules.LeadsRule: _leads,
-    rules.LanguageRule: _language,
-}
+def _negated(leaf: Any) -> bool:
+    return isinstance(leaf, rules.VerifiedRule) and not leaf.verified

@@ -9,7 +9,8 @@ from sqlmodel import Session
 
 from services.profile.paging import check_version, cursor_of
 from services.profile.segments import fitting, repository
-from services.profile.segments.compiling import Compiler
+from services.profile.segments.compiling import Compiler, large_conditions
+from services.profile.segments.leaves import World
 from services.profile.segments.models import Segment
 from services.profile.segments.rules import Rule
 from services.profile.segments.schemas import (
@@ -117,8 +118,7 @@ class Segments:
         """How many people are in a segment now. Raises `NoSuchSegment`, `DatabaseUnavailable`."""
 
         def work(session: Session) -> int:
-            rule = _rule(_found(session, segment_id))
-            return repository.count(session, self._compiler(session, rule).expression(rule))
+            return self._count(session, _rule(_found(session, segment_id)))
 
         return await self.database.scan(work)
 
@@ -136,11 +136,11 @@ class Segments:
 
         def work(session: Session) -> Preview:
             self._check(session, rule)
-            compiler = self._compiler(session, rule)
+            known = self._world(session, rule).types
             return Preview(
-                count=repository.count(session, compiler.expression(rule)),
+                count=self._count(session, rule),
                 items=self._sample(session, rule, SAMPLE),
-                unknown_fields=sorted(fitting.fields_of(rule) - set(compiler.types)),
+                unknown_fields=sorted(fitting.fields_of(rule) - set(known)),
             )
 
         return await self.database.scan(work)
@@ -162,27 +162,28 @@ class Segments:
         def work(session: Session) -> CountedMembers:
             rule = _rule(_found(session, segment_id))
             found = self._members(session, rule, after, limit)
-            total = None
-            if found.next is None:
-                expression = self._compiler(session, rule).expression(rule)
-                total = repository.count(session, expression)
+            total = self._count(session, rule) if found.next is None else None
             return CountedMembers(items=found.items, next=found.next, count=total)
 
         return await self.database.scan(work)
 
     def _members(self, session: Session, rule: Any, after: UUID | None, limit: int) -> Members:
-        condition = self._compiler(session, rule, walk=True).expression(rule)
+        condition = Compiler(self._world(session, rule)).expression(rule)
         found = repository.members(session, condition, after, limit + 1)
         return Members(items=found[:limit], next=found[limit - 1] if len(found) > limit else None)
 
     def _sample(self, session: Session, rule: Any, limit: int) -> list[SamplePerson]:
-        condition = self._compiler(session, rule, walk=True).expression(rule)
+        condition = Compiler(self._world(session, rule)).expression(rule)
         ids = repository.members(session, condition, None, limit)
         return [SamplePerson(**person) for person in repository.people(session, ids)]
 
-    def _compiler(self, session: Session, rule: Any, *, walk: bool = False) -> Compiler:
-        types = repository.types_of(session, fitting.fields_of(rule))
-        return Compiler(self.clock.now(), types, walk)
+    def _count(self, session: Session, rule: Any) -> int:
+        world = self._world(session, rule)
+        tests = large_conditions(rule, world, lambda part: repository.size(session, part))
+        return repository.count(session, Compiler(world, tests).expression(rule))
+
+    def _world(self, session: Session, rule: Any) -> World:
+        return World(self.clock.now(), repository.types_of(session, fitting.fields_of(rule)))
 
     def _check(self, session: Session, rule: Any) -> None:
         fitting.check(rule, repository.types_of(session, fitting.fields_of(rule)))

@@ -30,7 +30,7 @@ class TimelineEntry(Table, table=True):
 class EngagementFact(Table, table=True):
     """What a person did, for segments. Machines and refunded orders are not here.
 
-    `fact_id` is the event's id; of an order it follows from source and order id, so that it counts once.
+    `fact_id` is the event's id; of an order it follows from source and order id, so that a refund finds it.
     """
 
     __tablename__ = "engagement_facts"
@@ -41,7 +41,7 @@ class EngagementFact(Table, table=True):
 
     profile_id: UUID = Field(primary_key=True)
     kind: str = Field(primary_key=True, max_length=16)
+    at: datetime = Field(sa_column=Column(Moment, primary_key=True))
     fact_id: UUID = Field(primary_key=True)
-    at: datetime = Field(sa_column=Column(Moment, nullable=False))
     bait_id: UUID | None = None
     campaign_id: UUID | None = None

@@ -78,11 +78,11 @@ def upgrade() -> None:
         "engagement_facts",
         sa.Column("profile_id", sa.Uuid(), nullable=False),
         sa.Column("kind", sa.String(length=16), nullable=False),
-        sa.Column("fact_id", sa.Uuid(), nullable=False),
         sa.Column("at", Moment(), nullable=False),
+        sa.Column("fact_id", sa.Uuid(), nullable=False),
         sa.Column("bait_id", sa.Uuid(), nullable=True),
         sa.Column("campaign_id", sa.Uuid(), nullable=True),
-        sa.PrimaryKeyConstraint("profile_id", "kind", "fact_id"),
+        sa.PrimaryKeyConstraint("profile_id", "kind", "at", "fact_id"),
         sqlite_with_rowid=False,
     )
     op.create_index(
@@ -107,16 +107,16 @@ def upgrade() -> None:
         "field_values",
         ["name", "number_value", "profile_id"],
         unique=False,
-        sqlite_where=sa.text("newest = 1 AND number_value IS NOT NULL"),
-        postgresql_where=sa.text("newest AND number_value IS NOT NULL"),
+        sqlite_where=sa.text("number_value IS NOT NULL"),
+        postgresql_where=sa.text("number_value IS NOT NULL"),
     )
     op.create_index(
         "field_values_by_text",
         "field_values",
         ["name", "text_value", "profile_id"],
         unique=False,
-        sqlite_where=sa.text("newest = 1 AND text_value IS NOT NULL"),
-        postgresql_where=sa.text("newest AND text_value IS NOT NULL"),
+        sqlite_where=sa.text("text_value IS NOT NULL"),
+        postgresql_where=sa.text("text_value IS NOT NULL"),
     )
     op.create_table(
         "handled_leads",
