@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 FRESH_SECONDS = 2.0
 """A message whose mark is older when its turn comes is not sent."""
 
-_TICK = 0.003
+_TICK = 0.008
 _POLL = 0.25
 _LOOK = 0.02
 _RENEW = 8.0
@@ -101,6 +101,8 @@ class Dispatcher:
         self._doubtful: list[Claimed] = []
         self._flying: dict[UUID, Claimed] = {}
         self._results: list[Result] = []
+        self._full = asyncio.Event()
+        self._enough = 1
         self._materials: dict[MaterialKey, Material] = {}
         self._places: dict[Halted, UUID] = {}
         self._due_at: dict[str, float] = {}
@@ -125,7 +127,7 @@ class Dispatcher:
                     await self._clock.wait(stop, _AWAY)
                     continue
                 if busy:
-                    await self._clock.sleep(_TICK)
+                    await self._gather()
                 else:
                     await self._clock.wait(self._wake, _POLL)
         finally:
@@ -153,6 +155,15 @@ class Dispatcher:
         self.status.on_the_wire = len(self._flying)
         return turned or claimed or bool(self._results)
 
+    async def _gather(self) -> None:
+        """Let results come in: until half of what is on the wire is back, at most a few milliseconds."""
+        self._enough = max(1, len(self._flying) // 2)
+        self._full.clear()
+        if len(self._results) < self._enough:
+            await self._clock.wait(self._full, _TICK)
+        else:
+            await self._clock.sleep(0)
+
     async def close(self) -> None:
         """Finish what is on the wire, write every result, give back what was claimed."""
         await self._lanes.close()
@@ -168,6 +179,8 @@ class Dispatcher:
 
     def _report(self, result: Result) -> None:
         self._results.append(result)
+        if len(self._results) >= self._enough:
+            self._full.set()
         self._wake.set()
 
     async def _turn(self) -> bool:
