@@ -15,7 +15,6 @@ from services.shared.clock import Clock
 from services.shared.contact import Channel, Contact, ContactKeys, parse_contact
 from services.shared.database import Database
 from services.shared.errors import Gone, NotFound
-from services.shared.events.parts import ContactPart
 
 State = Literal["open", "not_yet", "over", "retired"]
 
@@ -59,7 +58,7 @@ class LiveBait:
     created_at: datetime
     changed_at: datetime
     retired_at: datetime | None
-    staff: tuple[ContactPart, ...] = field(default=())
+    staff: tuple[Mapping[str, str], ...] = field(default=())
 
     @property
     def document(self) -> BaitDocument:
@@ -84,16 +83,16 @@ class LiveBait:
             raise BaitOver
 
 
-def contact_part(contact: Contact, keys: ContactKeys) -> ContactPart:
-    """A contact as events carry it."""
-    return ContactPart.model_construct(
-        channel=contact.channel,
-        account=contact.account,
-        address=contact.address,
-        identity=contact.identity,
-        contact_key=keys.contact_key(contact),
-        abuse_key=keys.abuse_key(contact),
-    )
+def contact_part(contact: Contact, keys: ContactKeys) -> dict[str, str]:
+    """A contact as events carry it (`ContactPart`), ready to be written."""
+    return {
+        "channel": contact.channel.value,
+        "account": contact.account,
+        "address": contact.address,
+        "identity": contact.identity,
+        "contact_key": keys.contact_key(contact),
+        "abuse_key": keys.abuse_key(contact),
+    }
 
 
 def live_form(row: BaitVersion) -> LiveForm:

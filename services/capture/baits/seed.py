@@ -22,7 +22,7 @@ WELCOME: dict[str, Any] = {
     ),
     "language": "zh-CN",
     "contacts": ["email", "phone"],
-    "fields": [{"name": "name", "label": "怎么称呼您（选填）", "type": "text", "longest": 60}],
+    "fields": [{"name": "name", "label": "怎么称呼您", "type": "text", "longest": 60}],
     "tags": ["welcome"],
     "resource": {
         "kind": "text",

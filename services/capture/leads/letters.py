@@ -1,8 +1,15 @@
-"""What a lead says to others: `lead.submitted`, the wish for its bait mail, and notices to staff."""
+"""What a lead says to others: `lead.submitted`, the wish for its bait mail, and notices to staff.
 
+It is written per submission, so its JSON is written directly; a test holds it against the event classes.
+"""
+
+from collections.abc import Mapping
 from datetime import datetime
-from typing import NamedTuple
+from functools import lru_cache, partial
+from typing import Any, NamedTuple
 from uuid import UUID
+
+from pydantic_core import to_json
 
 from services.capture.baits.live import LiveBait, LiveForm, contact_part
 from services.capture.baits.service import Delivery
@@ -10,18 +17,19 @@ from services.capture.leads.checking import Checked
 from services.capture.leads.submission import Submission
 from services.capture.settings import CaptureSettings
 from services.shared.contact import Channel, parse_contact
-from services.shared.events import Event, Message, encode
+from services.shared.events import Event, Message, message_of
 from services.shared.events.leads import LeadSubmitted
-from services.shared.events.parts import CausePart, ConsentPart, ContactPart, ProofPart
 from services.shared.events.push import PushRequested
 from services.shared.ground import Ground
 from services.shared.ids import derived
+
+ContactDocument = Mapping[str, str]
 
 
 class Letter(NamedTuple):
     """The contact that the bait is sent to, the lead's document, and what goes to the log."""
 
-    contact: ContactPart
+    contact: ContactDocument
     document: str
     messages: list[Message]
 
@@ -34,6 +42,7 @@ class Letters:
         self._keys = ground.contact_keys
         self._delivery = delivery
         self._public_url = ground.settings.public_url
+        self._ip_hash = lru_cache(1024)(partial(ground.contact_keys.opaque, "ip"))
 
     def write(
         self,
@@ -42,116 +51,114 @@ class Letters:
         submission: Submission,
         checked: Checked,
         lead_id: UUID,
+        now: datetime,
     ) -> Letter:
         """Everything that one lead says."""
-        now = self._ground.clock.now()
         contacts = [contact_part(contact, self._keys) for contact in checked.contacts]
-        first = self._first(contacts, bait)
-        if contacts[0] is not first:
-            contacts.remove(first)
-            contacts.insert(0, first)
+        first = contacts[0]
+        if len(contacts) > 1:
+            channel = self._delivery.first([c["channel"] for c in contacts], bait.document)
+            contacts.sort(key=lambda contact: contact["channel"] != channel)
+            first = contacts[0]
         language = submission.language or form.document.language
-        submitted = LeadSubmitted.model_construct(
-            lead_id=lead_id,
-            bait_id=bait.id,
-            bait_slug=bait.slug,
-            bait_version=form.version,
-            language=language,
-            contacts=tuple(contacts),
-            fields=checked.fields,
-            field_types={name: form.types[name] for name in checked.fields},
-            tags=bait.document.tags,
-            consents=_consents(checked, contacts, bait.slug, now),
-            source=submission.source,
-            proof=self._proof(form, submission, language),
-        )
-        message = encode(
-            submitted,
-            event_id=derived("lead.submitted", lead_id),
-            key=first.contact_key,
-            occurred_at=now,
-            source="capture",
-        )
-        messages = [message]
+        document = {
+            "lead_id": str(lead_id),
+            "bait_id": str(bait.id),
+            "bait_slug": bait.slug,
+            "bait_version": form.version,
+            "language": language,
+            "contacts": contacts,
+            "fields": checked.fields,
+            "field_types": {name: form.types[name] for name in checked.fields},
+            "tags": bait.document.tags,
+            "consents": _consents(checked, contacts, bait.slug, now),
+            "source": submission.source,
+            "proof": self._proof(form, submission, language),
+        }
+        written = to_json(document)
+        event_id = derived("lead.submitted", lead_id)
+        messages = [_message(LeadSubmitted, written, event_id, first["contact_key"], now)]
         mailed = self._mailed(first, bait)
         if mailed is not None:
             messages.append(self._bait_mail(bait, mailed, lead_id, language, now))
-        messages += [self._notice(bait, staff, lead_id, now) for staff in bait.staff]
-        return Letter(first, (message.value or b"").decode(), messages)
+        if bait.staff:
+            messages += [self._notice(bait, staff, lead_id, now) for staff in bait.staff]
+        return Letter(first, written.decode(), messages)
 
-    def _first(self, contacts: list[ContactPart], bait: LiveBait) -> ContactPart:
-        channel = self._delivery.first([c.channel.value for c in contacts], bait.document)
-        return next(contact for contact in contacts if contact.channel.value == channel)
-
-    def _mailed(self, contact: ContactPart, bait: LiveBait) -> ContactPart | None:
-        if not self._delivery.connected(contact.channel.value, bait.document):
+    def _mailed(self, contact: ContactDocument, bait: LiveBait) -> ContactDocument | None:
+        if not self._delivery.connected(contact["channel"], bait.document):
             return None
-        if contact.channel is Channel.QQ:
-            mailbox = parse_contact(Channel.EMAIL, f"{contact.identity}@qq.com")
+        if contact["channel"] == Channel.QQ:
+            mailbox = parse_contact(Channel.EMAIL, f"{contact['identity']}@qq.com")
             return contact_part(mailbox, self._keys)
         return contact
 
     def _bait_mail(
-        self, bait: LiveBait, to: ContactPart, lead_id: UUID, language: str, now: datetime
+        self, bait: LiveBait, to: ContactDocument, lead_id: UUID, language: str, now: datetime
     ) -> Message:
-        token = self._ground.tokens.sign("r", lead_id)
-        wish = PushRequested.model_construct(
-            cause=CausePart.model_construct(kind="lead", id=str(lead_id)),
-            contact=to,
-            template="bait_mail",
-            language=language,
-            values={
+        wish = {
+            "cause": {"kind": "lead", "id": str(lead_id)},
+            "contact": to,
+            "template": "bait_mail",
+            "language": language,
+            "values": {
                 "bait_title": bait.document.title,
-                "link": f"{self._public_url}/r/{token}",
+                "link": f"{self._public_url}/r/{self._ground.tokens.sign('r', lead_id)}",
                 "sender": bait.document.sender,
             },
-            bait_id=bait.id,
-            verified=False,
-        )
-        return self._wish(wish, derived("push.requested", "lead", lead_id), to, now)
+            "bait_id": str(bait.id),
+            "verified": False,
+        }
+        event_id = derived("push.requested", "lead", lead_id)
+        return _message(PushRequested, to_json(wish), event_id, to["contact_key"], now)
 
-    def _notice(self, bait: LiveBait, staff: ContactPart, lead_id: UUID, now: datetime) -> Message:
-        wish = PushRequested.model_construct(
-            cause=CausePart.model_construct(kind="notice", id=str(lead_id)),
-            contact=staff,
-            template="lead_notice",
-            language=bait.document.language,
-            values={"bait_title": bait.document.title, "link": f"{self._public_url}/people"},
-            bait_id=bait.id,
-            verified=False,
-        )
-        event_id = derived("push.requested", "notice", lead_id, staff.contact_key)
-        return self._wish(wish, event_id, staff, now)
+    def _notice(
+        self, bait: LiveBait, staff: ContactDocument, lead_id: UUID, now: datetime
+    ) -> Message:
+        wish = {
+            "cause": {"kind": "notice", "id": str(lead_id)},
+            "contact": staff,
+            "template": "lead_notice",
+            "language": bait.document.language,
+            "values": {"bait_title": bait.document.title, "link": f"{self._public_url}/people"},
+            "bait_id": str(bait.id),
+            "verified": False,
+        }
+        event_id = derived("push.requested", "notice", lead_id, staff["contact_key"])
+        return _message(PushRequested, to_json(wish), event_id, staff["contact_key"], now)
 
-    def _wish(self, wish: Event, event_id: UUID, to: ContactPart, now: datetime) -> Message:
-        return encode(
-            wish, event_id=event_id, key=to.contact_key, occurred_at=now, source="capture"
-        )
+    def _proof(self, form: LiveForm, submission: Submission, language: str) -> dict[str, Any]:
+        return {
+            "form_version": form.version,
+            "language": language,
+            "ip_hash": self._ip_hash(submission.ip) if submission.ip else None,
+            "way": submission.way,
+        }
 
-    def _proof(self, form: LiveForm, submission: Submission, language: str) -> ProofPart:
-        return ProofPart.model_construct(
-            form_version=form.version,
-            language=language,
-            ip_hash=self._keys.opaque("ip", submission.ip) if submission.ip else None,
-            way=submission.way,
-        )
+
+def _message(
+    kind: type[Event], value: bytes, event_id: UUID, key: str, occurred_at: datetime
+) -> Message:
+    return message_of(
+        kind, value, event_id=event_id, key=key, occurred_at=occurred_at, source="capture"
+    )
 
 
 def _consents(
-    checked: Checked, contacts: list[ContactPart], slug: str, now: datetime
-) -> tuple[ConsentPart, ...]:
+    checked: Checked, contacts: list[dict[str, str]], slug: str, now: datetime
+) -> list[dict[str, Any]]:
     """Consent for the channels of the contacts that were left."""
-    channels = {contact.channel.value: contact.contact_key for contact in contacts}
-    return tuple(
-        ConsentPart.model_construct(
-            purpose=consent.purpose,
-            channel=Channel(consent.channel),
-            given=True,
-            text_version=consent.version,
-            at=now,
-            source=f"bait:{slug}",
-            contact_key=channels[consent.channel],
-        )
+    channels = {contact["channel"]: contact["contact_key"] for contact in contacts}
+    return [
+        {
+            "purpose": consent.purpose,
+            "channel": consent.channel,
+            "given": True,
+            "text_version": consent.version,
+            "at": now,
+            "source": f"bait:{slug}",
+            "contact_key": channels[consent.channel],
+        }
         for consent in checked.consents
         if consent.channel in channels
-    )
+    ]

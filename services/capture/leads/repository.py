@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 from uuid import UUID
 
-from sqlalchemy import delete, insert, or_, update
+from sqlalchemy import Table, delete, insert, or_, update
 from sqlalchemy.dialects.postgresql import insert as insert_postgresql
 from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 from sqlmodel import Session, col, select
@@ -13,6 +13,10 @@ from sqlmodel import Session, col, select
 from services.capture.leads.models import KeptAnswer, Lead, ProfileAlias
 
 ERASED = "{}"
+
+# tables, not classes: an insert into a class goes through the unit of work, row by row
+_LEADS = cast("Table", Lead.__table__)  # type: ignore[attr-defined]  # SQLModel does not say it
+_ANSWERS = cast("Table", KeptAnswer.__table__)  # type: ignore[attr-defined]  # as above
 
 
 class Kept(NamedTuple):
@@ -24,7 +28,7 @@ class Kept(NamedTuple):
 
 def add(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
     """Write leads."""
-    session.execute(insert(Lead), rows)
+    session.execute(insert(_LEADS), rows)
 
 
 def claim(session: Session, rows: Sequence[Mapping[str, Any]]) -> dict[str, Kept]:
@@ -36,7 +40,7 @@ def claim(session: Session, rows: Sequence[Mapping[str, Any]]) -> dict[str, Kept
     dialect = session.get_bind().dialect.name
     kind: Any = insert_postgresql if dialect == "postgresql" else insert_sqlite
     taken = session.execute(
-        kind(KeptAnswer).on_conflict_do_nothing().returning(col(KeptAnswer.key)), ordered
+        kind(_ANSWERS).on_conflict_do_nothing().returning(_ANSWERS.c.key), ordered
     ).scalars()
     others = {row["key"] for row in rows} - set(taken)
     if not others:

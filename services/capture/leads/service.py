@@ -133,13 +133,13 @@ class LeadDesk:
         checked: Checked = check(form, submission)
         lead_id = self._ground.ids.new()
         now = self._ground.clock.now()
-        letter = self._letters.write(bait, form, submission, checked, lead_id)
+        letter = self._letters.write(bait, form, submission, checked, lead_id, now)
         row = {
             "id": lead_id,
             "bait_id": bait.id,
             "version": form.version,
-            "channel": letter.contact.channel.value,
-            "contact_key": letter.contact.contact_key,
+            "channel": letter.contact["channel"],
+            "contact_key": letter.contact["contact_key"],
             "accepted_at": now,
             "expires_at": now + self._ground.settings.link_span,
             "document": letter.document,

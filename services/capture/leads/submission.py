@@ -6,14 +6,13 @@ from typing import Any, Literal
 from uuid import UUID
 
 from services.capture.text import BadText, plain
-from services.shared.events.parts import SourcePart
 
 Way = Literal["page", "form", "script", "api"]
 
 _UTM = ("utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content")
 _LONGEST_UTM = 200
 _LONGEST_URL = 500
-NO_SOURCE = SourcePart()
+NO_SOURCE: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +31,7 @@ class Submission:
     contacts: Mapping[str, str]
     fields: Mapping[str, Any] = field(default_factory=dict)
     consents: Mapping[str, Any] = field(default_factory=dict)
-    source: SourcePart = NO_SOURCE
+    source: Mapping[str, str] = field(default_factory=dict)
     language: str | None = None
     form_version: int | None = None
     ip: str | None = None
@@ -49,7 +48,7 @@ class Accepted:
     """The answer as JSON, the same bytes for every repeat."""
 
 
-def source_of(values: Mapping[str, str | None]) -> SourcePart:
+def source_of(values: Mapping[str, str | None]) -> Mapping[str, str]:
     """Where a lead came from. What can't be a name or an address is left out, never refused."""
     if not any(values.values()):
         return NO_SOURCE
@@ -62,7 +61,7 @@ def source_of(values: Mapping[str, str | None]) -> SourcePart:
         text = page_address(values.get(name))
         if text:
             found[name] = text
-    return SourcePart.model_construct(_fields_set=None, **found)
+    return found
 
 
 def _name(value: str | None) -> str | None:

@@ -1,6 +1,6 @@
 """What a plain form posted, sorted: contacts, fields, consents, where it came from, and the rest."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,7 +9,6 @@ from services.capture.forms.encoding import Pairs
 from services.capture.forms.values import yes_or_no
 from services.capture.leads.submission import source_of
 from services.shared.errors import FieldError
-from services.shared.events.parts import SourcePart
 
 _CONSENT = "consent."
 _OURS = frozenset({"_next", "_version", "_key", "_referrer", "_landing", "_submit"})
@@ -28,7 +27,7 @@ class SortedForm:
     wrong: list[FieldError] = field(default_factory=list)
     unknown: int = 0
 
-    def source(self, referrer: str | None = None, landing: str | None = None) -> SourcePart:
+    def source(self, referrer: str | None = None, landing: str | None = None) -> Mapping[str, str]:
         """Where the visitor came from: what the form carried, else what the browser said."""
         values: dict[str, str | None] = {name: self.ours.get(name) for name in _SOURCE}
         values["referrer"] = self.ours.get("_referrer") or referrer

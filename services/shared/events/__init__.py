@@ -2,7 +2,15 @@
 
 from services.shared.events.catalogue import CATALOGUE, PARTITIONS, TOPICS
 from services.shared.events.decode import BadRecord, Tombstone, UnknownEvent, decode
-from services.shared.events.envelope import Event, Message, Received, Record, encode, tombstone
+from services.shared.events.envelope import (
+    Event,
+    Message,
+    Received,
+    Record,
+    encode,
+    message_of,
+    tombstone,
+)
 
 __all__ = [
     "CATALOGUE",
@@ -17,5 +25,6 @@ __all__ = [
     "UnknownEvent",
     "decode",
     "encode",
+    "message_of",
     "tombstone",
 ]
