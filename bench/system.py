@@ -93,9 +93,12 @@ class Embedded:
                 **headers,
             },
         )
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            text = answer.read()
-            return json.loads(text) if text else None
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                text = answer.read()
+        except urllib.error.HTTPError as error:
+            raise RuntimeError(f"{method} {path}: {error.code} {error.read()!r}") from error
+        return json.loads(text) if text else None
 
     def lag(self) -> int:
         """Records that consumers have still to handle, and events that still wait for the log."""

@@ -16,7 +16,7 @@ from services.shared.errors import SetupError
 from services.shared.logs import set_up_logs
 from services.shared.process.directory import DataDirectory
 from services.shared.process.embedded import Embedded, open_embedded
-from services.shared.process.serve import listen, serve
+from services.shared.process.serve import listen, run, serve
 from services.shared.settings import Settings, load_settings, unknown_variables
 
 ALL = (CAPTURE, PROFILE, PUSH, METRICS)
@@ -118,8 +118,8 @@ def _add_parked(parked: argparse.ArgumentParser) -> None:
 
 def _run(parsed: argparse.Namespace) -> int:
     if parsed.service == "all":
-        return asyncio.run(_run_all())
-    return asyncio.run(_run_one(parsed.service))
+        return run(_run_all())
+    return run(_run_one(parsed.service))
 
 
 async def _run_all() -> int:
@@ -178,7 +178,7 @@ def _demo(parsed: argparse.Namespace) -> int:
     from services.demo.run import run_demo
 
     work = run_demo(ALL, seed=parsed.seed, count=parsed.visitors, stay=not parsed.leave)
-    return asyncio.run(work)
+    return run(work)
 
 
 def _docs(parsed: argparse.Namespace) -> int:

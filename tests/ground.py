@@ -30,6 +30,7 @@ from services.shared.runner.positions import lag
 from services.shared.settings import Settings, load_settings
 from services.shared.telemetry import Telemetry
 from services.shared.tokens import KeyRing, Tokens
+from services.shared.traffic import Traffic
 
 SERVICES = ("capture", "profile", "push", "metrics")
 PEPPER = b"a pepper that only tests know"
@@ -83,6 +84,7 @@ def make_ground(
         keys=Keys(sqlite_database(tmp_path / "auth.sqlite", "auth"), clock, ids),
         telemetry=Telemetry(CollectorRegistry()),
         neighbours=neighbours if neighbours is not None else {},
+        traffic=Traffic(clock),
     )
 
 

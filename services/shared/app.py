@@ -87,6 +87,7 @@ def create_app(service: Service, ground: Ground[Any]) -> FastAPI:
         EdgeMiddleware,
         service=service.name,
         telemetry=ground.telemetry,
+        traffic=ground.traffic,
         limit=service.limit,
         new_id=ground.ids.new,
     )
@@ -107,7 +108,9 @@ class _Engine:
         self.service = service
         self.ground = ground
         self.supervisor = Supervisor(ground.clock)
-        self.relay = Relay(ground.database, ground.bus, ground.clock, holder=ground.member)
+        self.relay = Relay(
+            ground.database, ground.bus, ground.clock, holder=ground.member, traffic=ground.traffic
+        )
         self.consumer: ConsumerRunner | None = None
         if service.consumer is not None:
             self.consumer = ConsumerRunner(
@@ -117,6 +120,7 @@ class _Engine:
                 ground.clock,
                 member=ground.member,
                 telemetry=ground.telemetry,
+                traffic=ground.traffic,
             )
         self.log_ready = asyncio.Event()
         self.gauges = Gauges(

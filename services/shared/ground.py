@@ -16,6 +16,7 @@ from services.shared.ids import Ids
 from services.shared.settings import Settings
 from services.shared.telemetry import Telemetry
 from services.shared.tokens import Tokens
+from services.shared.traffic import Traffic
 
 SettingsT = TypeVar("SettingsT", bound=Settings)
 
@@ -39,6 +40,7 @@ class Ground(Generic[SettingsT]):
     keys: Keys
     telemetry: Telemetry
     neighbours: Mapping[str, InternalClient]
+    traffic: Traffic
 
     @property
     def registry(self) -> CollectorRegistry:

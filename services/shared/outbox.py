@@ -22,6 +22,7 @@ from services.shared.database.base import WAKE
 from services.shared.database.lease import acquire, release
 from services.shared.errors import DatabaseUnavailable
 from services.shared.events import Message
+from services.shared.traffic import Pace, Traffic
 
 log = logging.getLogger(__name__)
 
@@ -85,13 +86,20 @@ class Relay:
     """Moves a service's outbox to the log."""
 
     def __init__(
-        self, database: Database, bus: Bus, clock: Clock, *, holder: str, batch: int = 500
+        self,
+        database: Database,
+        bus: Bus,
+        clock: Clock,
+        *,
+        holder: str,
+        batch: int = 1000,
+        traffic: Traffic | None = None,
     ) -> None:
         self._database = database
         self._bus = bus
         self._clock = clock
         self._holder = holder
-        self._batch = batch
+        self._pace = Pace(traffic or Traffic(clock), clock, most=batch)
         self._wake = asyncio.Event()
         self._renewed = float("-inf")
         self.published = 0
@@ -100,6 +108,7 @@ class Relay:
     async def run(self, stop: asyncio.Event) -> None:
         """Relay until `stop` is set; then give the lease back."""
         while not stop.is_set():
+            started = self._pace.start()
             try:
                 moved = await self.step()
             except (BusUnavailable, DatabaseUnavailable) as error:
@@ -108,6 +117,8 @@ class Relay:
                 continue
             if moved == 0:
                 await self._clock.wait(self._wake, _IDLE)
+            else:
+                await self._pace.rest(started, moved)
         self._renewed = float("-inf")
         with contextlib.suppress(DatabaseUnavailable):  # then it runs out by itself
             await self._database.transaction(lambda s: release(s, "relay", self._holder))
@@ -142,7 +153,7 @@ class Relay:
         return ours
 
     def _oldest(self, session: Session) -> Sequence[Any]:
-        return session.execute(select(OUTBOX).order_by(OUTBOX.c.id).limit(self._batch)).all()
+        return session.execute(select(OUTBOX).order_by(OUTBOX.c.id).limit(self._pace.limit)).all()
 
 
 def _message(row: Any) -> Message:

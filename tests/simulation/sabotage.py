@@ -50,5 +50,5 @@ class UnsortedRelay(Relay):
 
     def _oldest(self, session: Session) -> Sequence[Any]:
         return session.execute(
-            OUTBOX.select().order_by(OUTBOX.c.id.desc()).limit(self._batch)
+            OUTBOX.select().order_by(OUTBOX.c.id.desc()).limit(self._pace.limit)
         ).all()

@@ -47,6 +47,8 @@ def decode(record: Record) -> Received[Event] | None:
         event = entry.event.model_validate_json(record.value)
         event_id = UUID(record.header("ce_id") or "")
         occurred_at = datetime.fromisoformat(record.header("ce_time") or "")
+        if occurred_at.tzinfo is None:
+            raise ValueError("a time without its zone")
     except (ValidationError, ValueError) as error:
         reason = type(error).__name__
         raise BadRecord(f"{name}: {reason}") from error

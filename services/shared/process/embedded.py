@@ -35,6 +35,7 @@ from services.shared.runner.supervisor import BackgroundTask, Supervisor
 from services.shared.settings import Settings, load_settings
 from services.shared.telemetry import Telemetry
 from services.shared.tokens import KeyRing, Tokens
+from services.shared.traffic import Traffic
 from services.shared.web.problems import handle_problems
 
 _TIDY_SECONDS = 300.0
@@ -87,6 +88,7 @@ def open_embedded(
     contact_key = settings.contact_key.get_secret_value() if settings.contact_key else None
     tokens = Tokens(KeyRing.parse(secret_keys or secrets.secret_keys))
     contact_keys = ContactKeys((contact_key or secrets.contact_key).encode())
+    traffic = Traffic(clock)
     neighbours: dict[str, InternalClient] = {}
     apps: dict[str, FastAPI] = {}
     grounds: dict[str, Ground[Any]] = {}
@@ -106,6 +108,7 @@ def open_embedded(
             keys=keys,
             telemetry=telemetry,
             neighbours=neighbours,
+            traffic=traffic,
         )
         grounds[kind.name] = ground
         apps[kind.name] = create_app(kind.build(ground), ground)

@@ -27,6 +27,7 @@ from services.shared.process.kinds import ServiceKind
 from services.shared.settings import Settings, load_settings
 from services.shared.telemetry import Telemetry
 from services.shared.tokens import KeyRing, Tokens
+from services.shared.traffic import Traffic
 
 AUTH = "auth"
 
@@ -68,6 +69,7 @@ async def open_scaled(kind: ServiceKind, member: str) -> FastAPI:
         keys=keys,
         telemetry=Telemetry(CollectorRegistry()),
         neighbours=neighbours,
+        traffic=Traffic(clock),
     )
     app = create_app(kind.build(ground), ground)
     inner = app.router.lifespan_context

@@ -3,15 +3,29 @@
 import asyncio
 import errno
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
 
 import uvicorn
 from starlette.types import ASGIApp
 
 from services.shared.errors import SetupError
 
+T = TypeVar("T")
+
 _BACKLOG = 2048
 _GRACE = 3
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Run the process's one coroutine, on uvloop where it is to be had."""
+    try:
+        # imported here: Windows has none
+        import uvloop
+    except ImportError:
+        return asyncio.run(work)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(work)
 
 
 def listen(host: str, port: int) -> socket.socket:

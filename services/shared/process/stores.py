@@ -25,6 +25,7 @@ from services.shared.runner.consumer import ConsumerRunner
 from services.shared.settings import Settings, load_settings
 from services.shared.telemetry import Telemetry
 from services.shared.tokens import KeyRing, Tokens
+from services.shared.traffic import Traffic
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,7 @@ def replayer(kind: ServiceKind, stores: Stores, settings: Settings) -> ConsumerR
         keys=stores.keys,
         telemetry=telemetry,
         neighbours={},
+        traffic=Traffic(clock),
     )
     spec = kind.build(ground).consumer
     if spec is None:

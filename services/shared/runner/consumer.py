@@ -23,6 +23,7 @@ from services.shared.errors import DatabaseUnavailable
 from services.shared.events import BadRecord, Event, Received, Record, UnknownEvent, decode
 from services.shared.runner import parked, positions
 from services.shared.telemetry import Telemetry
+from services.shared.traffic import Pace, Traffic
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +57,7 @@ class ConsumerRunner:
         *,
         member: str,
         telemetry: Telemetry,
+        traffic: Traffic | None = None,
     ) -> None:
         self.spec = spec
         self._database = database
@@ -63,6 +65,7 @@ class ConsumerRunner:
         self._clock = clock
         self._member = member
         self._telemetry = telemetry
+        self._pace = Pace(traffic or Traffic(clock), clock, most=_LIMIT)
         self._at: dict[Partition, int | None] = {}
         self._moved_at = clock.monotonic()
         self.stopped: str | None = None
@@ -81,11 +84,13 @@ class ConsumerRunner:
 
     async def _turn(self, subscription: Subscription, stop: asyncio.Event) -> None:
         try:
-            batches = await subscription.fetch(_LIMIT, _WAIT)
+            batches = await subscription.fetch(self._pace.limit, _WAIT)
             for batch in batches:
                 if stop.is_set():
                     return
+                started = self._pace.start()
                 await self._handle(subscription, batch, stop)
+                await self._pace.rest(started, len(batch.records))
             if not batches:
                 await self._watch(subscription)
         except (BusUnavailable, DatabaseUnavailable) as error:

@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from services.shared import correlation
 from services.shared.errors import FieldError, Invalid, NotFound, Problem, TooLarge
 from services.shared.telemetry import Telemetry
+from services.shared.traffic import Traffic
 from services.shared.web.problems import CORRELATION, problem_response
 
 _SANE_ID = re.compile(r"[A-Za-z0-9._-]{8,64}\Z")
@@ -31,12 +32,14 @@ class EdgeMiddleware:
         *,
         service: str,
         telemetry: Telemetry,
+        traffic: Traffic,
         limit: BodyLimit,
         new_id: Callable[[], UUID],
     ) -> None:
         self._app = app
         self._service = service
         self._requests = telemetry.requests
+        self._traffic = traffic
         self._limit = limit
         self._new_id = new_id
         self._children: dict[tuple[str, str, int], Callable[[float], None]] = {}
@@ -61,10 +64,12 @@ class EdgeMiddleware:
                 headers.setdefault("referrer-policy", "strict-origin-when-cross-origin")
             await send(message)
 
+        self._traffic.began()
         with correlation.correlated(correlation_id):
             try:
                 await self._within_limit(scope, receive, sending)
             finally:
+                self._traffic.ended()
                 self._measure(scope, status, time.perf_counter() - start)
 
     async def _within_limit(self, scope: Scope, receive: Receive, send: Send) -> None:
