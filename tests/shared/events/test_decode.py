@@ -41,7 +41,7 @@ def test_what_cannot_be_read_is_the_records_fault(broken: Record) -> None:
 
 
 @pytest.mark.parametrize("header", ["ce_id", "ce_time"])
-@pytest.mark.parametrize("text", [None, "", "yesterday"])
+@pytest.mark.parametrize("text", [None, "", "yesterday", "2026-03-02T04:05:06"])
 def test_an_envelope_without_id_or_time_is_the_records_fault(header: str, text: str | None) -> None:
     import json
 
