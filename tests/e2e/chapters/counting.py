@@ -82,7 +82,8 @@ async def series(scene: Scene) -> Counter[Place]:
 def scrape_config(scene: Scene) -> JSON:
     """The shipped configuration, with this system's ports and a shorter pause."""
     shipped = ROOT / "deploy" / "prometheus"
-    config: JSON = yaml.safe_load((shipped / "prometheus.yml").read_text())
+    name = "scaled.yml" if len(set(scene.system.targets.values())) > 1 else "prometheus.yml"
+    config: JSON = yaml.safe_load((shipped / name).read_text())
     config["global"] = {**config.get("global", {}), "scrape_interval": "1s", "scrape_timeout": "1s"}
     config["global"]["evaluation_interval"] = "1s"
     config.pop("alerting", None)
