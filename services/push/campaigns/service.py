@@ -263,7 +263,9 @@ def set_state(campaign: Campaign, state: CampaignState, reason: str | None, now:
 
 
 def _kept_for(counts: Counts) -> float:
-    closed = counts.campaign.state in FINAL and not counts.of("planned", "held", "claimed")
+    closed = counts.campaign.state in FINAL and not counts.of(
+        "planned", "held", "claimed", "sending"
+    )
     return _FINAL_FOR if closed else COUNTED_FOR
 
 

@@ -100,7 +100,7 @@ class Stage:
 
     async def campaign(self, **settings: Any) -> Campaign:
         """A draft."""
-        wanted = {
+        wanted: dict[str, Any] = {
             "name": "Spring",
             "segment_id": self.profile.segment,
             "template_id": self.template_id,
@@ -133,7 +133,7 @@ class Stage:
             lambda s: list(s.exec(select(Delivery).order_by(col(Delivery.profile_id))))
         )
 
-    async def planned(self) -> list[UUID | None]:
+    async def planned(self) -> list[UUID]:
         """The profiles that have a delivery, in order, repeats included."""
         return sorted(row.profile_id for row in await self.rows() if row.profile_id)
 

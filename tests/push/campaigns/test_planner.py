@@ -136,7 +136,7 @@ async def test_a_crash_neither_skips_nor_doubles(stage: Stage, at: int, after_co
     campaign_id = await stage.started()
     desk = stage.desk
     broken = CrashingDatabase(stage.database, at, after_commit)
-    crashing = Planner(CampaignDesk(broken, desk.clock, desk.ids, desk.neighbours), page=7)  # type: ignore[arg-type]
+    crashing = Planner(CampaignDesk(broken, desk.clock, desk.ids, desk.neighbours), page=7)
     with pytest.raises(_Crash):
         await crashing.run(asyncio.Event())
     stage.clock.advance(LEASE)

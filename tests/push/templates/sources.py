@@ -38,6 +38,12 @@ def spec(
     )
 
 
+def spec_of(part: str, source: str, *, kind: str = "transactional") -> TemplateSpec:
+    """A template with this source as its subject, text or html."""
+    parts: dict[str, Any] = {part: source}
+    return spec(**parts, kind=kind)
+
+
 def compile_(template: TemplateSpec, now: Any = lambda: 0.0) -> Compiled:
     """Compiled on a clock that stands still."""
     return ContentStore(now).compile(template, None, "test")

@@ -12,7 +12,7 @@ from services.push.channels.base import Slot, render
 from services.push.deliveries.material import ContentMissing
 from services.push.templates.compiling import Refused
 from services.push.templates.variables import Variable, fit
-from tests.push.templates.sources import ANN, compile_, message, spec, written
+from tests.push.templates.sources import ANN, compile_, message, spec, spec_of, written
 
 PLAIN = st.text(
     st.characters(exclude_categories=["Cs", "Cc", "Cn"], exclude_characters="{}<>&#%"), max_size=40
@@ -123,7 +123,7 @@ class TestLinks:
     )
     def test_refused(self, part: str, source: str, reason: str) -> None:
         with pytest.raises(Refused) as refused:
-            compile_(spec(**{part: source}, kind="marketing"))
+            compile_(spec_of(part, source, kind="marketing"))
         assert (refused.value.part, refused.value.fault.reason) == (part, reason)
 
 

@@ -12,7 +12,7 @@ from services.push.deliveries.material import ContentMissing
 from services.push.templates.compiling import Refused
 from services.push.templates.sandbox import MAX_OUTPUT, RenderFailed, TemplateSandbox, rendered
 from services.push.templates.variables import Variable
-from tests.push.templates.sources import ANN, compile_, spec
+from tests.push.templates.sources import ANN, compile_, spec, spec_of
 
 ESCAPES = [
     # into the classes of values
@@ -150,7 +150,7 @@ SLOW_HTML = [
 @pytest.mark.parametrize("part", ["subject", "text", "html"])
 def test_a_hostile_template_is_refused(source: str, part: str) -> None:
     with pytest.raises(Refused) as refused:
-        compile_(spec(**{part: source}))
+        compile_(spec_of(part, source))
     assert refused.value.part == part
     assert refused.value.fault.reason in {
         "not_in_templates",
@@ -167,7 +167,7 @@ def test_no_text_takes_long_to_be_refused(source: str) -> None:
     began = time.process_time()
     for part in ("text", "html"):
         with contextlib.suppress(Refused):
-            compile_(spec(**{part: source}))
+            compile_(spec_of(part, source))
     # a text that made it quadratic would take minutes
     assert time.process_time() - began < 20
 
