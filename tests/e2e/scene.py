@@ -75,15 +75,17 @@ class Scene:
         """A page of a person's browser, of which every complaint is kept in `complaints`."""
         page = await self.pages.open(user_agent=CHROME, **more)
         page.on("pageerror", lambda error: self.complaints.append(f"{page.url}: {error}"))
-        page.on(
-            "console",
-            lambda message: (
-                self.complaints.append(f"{page.url}: {message.text}")
-                if message.type == "error" and "422" not in message.text
-                else None
-            ),
-        )
+        page.on("console", lambda message: self._listen(page.url, message))
         return page
+
+    def _listen(self, page: str, message: Any) -> None:
+        """Keep what the browser complains of; not that a page is refused, which the story wants."""
+        about = message.location.get("url", "")
+        refused = message.text.startswith("Failed to load resource") and (
+            about == page or "status of 422" in message.text
+        )
+        if message.type == "error" and not refused:
+            self.complaints.append(f"{page}: {message.text} ({about})")
 
     complaints: list[str] = field(default_factory=list)
 

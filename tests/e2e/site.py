@@ -13,7 +13,7 @@ class Site:
     """Pages by path, with their headers; `asked` has what was requested, with the query."""
 
     def __init__(self) -> None:
-        self._pages: dict[str, tuple[dict[str, str], bytes]] = {}
+        self._pages: dict[str, tuple[dict[str, str], bytes]] = {"/favicon.ico": ({}, b"")}
         self._asked: list[str] = []
         site = self
 
