@@ -21,7 +21,7 @@ from services.shared.runner.supervisor import BackgroundTask
 def build(ground: Ground[ProfileSettings]) -> Service:
     """What profile contributes to its app."""
     intake = Intake(ground.clock)
-    upkeep = Upkeep(ground.database, ground.clock, intake, member=ground.member)
+    upkeep = Upkeep(ground.database, ground.clock, ground.ids, intake)
     state = service_for(ground)
     return Service(
         name="profile",

@@ -16,7 +16,7 @@ from services.shared.database.lease import acquire
 from services.shared.errors import DatabaseUnavailable
 from services.shared.events import encode
 from services.shared.events.profiles import LogMarker
-from services.shared.ids import derived
+from services.shared.ids import Ids, derived
 
 log = logging.getLogger(__name__)
 
@@ -30,11 +30,11 @@ _KEEP_WAITING = timedelta(days=30)
 class Upkeep:
     """Profile's background work."""
 
-    def __init__(self, database: Database, clock: Clock, intake: Intake, *, member: str) -> None:
+    def __init__(self, database: Database, clock: Clock, ids: Ids, intake: Intake) -> None:
         self._database = database
         self._clock = clock
         self._intake = intake
-        self._member = member
+        self._ids = ids
 
     async def run(self, stop: asyncio.Event) -> None:
         """Look after waiting notes every few seconds, and after the rest once a day."""
@@ -53,8 +53,8 @@ class Upkeep:
         """
         now = self._clock.now()
         midnight = now.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
-        # a name of its own each time: whoever has the lease does not renew it before midnight
-        holder = f"{self._member} {now:%dT%H%M%S.%f}"[-64:]
+        # a new name each time: whoever has the lease must not renew it before midnight
+        holder = str(self._ids.new())
         if not acquire(session, "daily upkeep", holder, midnight - now, self._clock):
             return False
         day = now.date().isoformat()

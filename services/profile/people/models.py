@@ -41,7 +41,7 @@ class ProfileContact(Table, table=True):
 
     __tablename__ = "contacts"
     __table_args__ = (
-        Index("contacts_of_profile", "profile_id"),
+        Index("contacts_of_profile", "profile_id", "channel", "verified_at"),
         Index("contacts_by_channel", "channel", "verified_at", "profile_id"),
         {"sqlite_with_rowid": False},
     )

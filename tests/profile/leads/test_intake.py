@@ -146,6 +146,7 @@ class TestLeads:
     async def test_a_known_second_contact_brings_the_first_to_its_owner(self, both: Bench) -> None:
         phone = both.contact("13800138000", Channel.PHONE)
         await both.feed(both.lead(phone))
+        both.clock.advance(1)
         await both.feed(both.lead("new@shop.example", phone))
         assert await both.count(Profile) == 1
         assert [c.channel for c in (await both.states())[-1].contacts] == ["phone", "email"]
@@ -222,15 +223,26 @@ class TestLeaving:
         assert entries[0]["proof"]["way"] == "one_click"
         assert entries[1]["proof"]["form_version"] == 1
 
-    async def test_without_a_channel_leaves_every_channel(self, both: Bench) -> None:
+    async def test_without_a_channel_it_is_that_of_the_contact(self, both: Bench) -> None:
         phone = both.contact("13800138000", Channel.PHONE)
         await both.feed(both.lead("a@shop.example", phone))
         await both.feed(unsubscribed(both, "a@shop.example", channel=None))
         state = (await both.states())[-1]
-        assert {c.channel: c.given for c in state.consents} in (
-            {"email": False, "phone": False},
-            {"email": False},
+        assert {c.channel: c.given for c in state.consents} == {"email": False}
+
+    async def test_without_channel_and_contact_it_is_every_channel(self, both: Bench) -> None:
+        phone = both.contact("13800138000", Channel.PHONE)
+        await both.feed(both.lead("a@shop.example", phone))
+        (person,) = await both.states()
+        leaving = EngagementUnsubscribed(
+            engagement_id=both.ground.ids.new(), profile_id=person.profile_id, way="reported"
         )
+        told = both.received(leaving, name="leaving")
+        await both.feed(told)
+        state = (await both.states())[-1]
+        assert {c.channel: c.given for c in state.consents} == {"email": False, "phone": False}
+        await both.feed(told)
+        assert await both.said() == []
 
     async def test_who_left_stays_away_until_a_verified_lead(self, both: Bench) -> None:
         first = both.lead("a@shop.example", consent=True)

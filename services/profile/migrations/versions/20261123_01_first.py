@@ -73,7 +73,9 @@ def upgrade() -> None:
     op.create_index(
         "contacts_by_channel", "contacts", ["channel", "verified_at", "profile_id"], unique=False
     )
-    op.create_index("contacts_of_profile", "contacts", ["profile_id"], unique=False)
+    op.create_index(
+        "contacts_of_profile", "contacts", ["profile_id", "channel", "verified_at"], unique=False
+    )
     op.create_table(
         "engagement_facts",
         sa.Column("profile_id", sa.Uuid(), nullable=False),
