@@ -89,9 +89,9 @@ def handle_problems(app: FastAPI, page: ProblemPage | None = None) -> None:
         kind = _BY_STATUS.get(error.status_code)
         problem = kind() if kind else Problem()
         response = answer(request, problem)
-        for name in ("allow",):
-            if error.headers and name in error.headers:
-                response.headers[name] = error.headers[name]
+        for name, value in (error.headers or {}).items():
+            if name.lower() == "allow":
+                response.headers["allow"] = value
         return response
 
     async def unexpected(request: Request, error: Any) -> Response:
