@@ -94,8 +94,7 @@ class EdgeMiddleware:
     def _measure(self, scope: Scope, status: int, seconds: float) -> None:
         if scope["path"] in _UNMEASURED:
             return
-        route = scope.get("route")
-        template = getattr(route, "path", None) or "unmatched"
+        template = _template(scope)
         key = (template, scope["method"], status)
         observe = self._children.get(key)
         if observe is None:
@@ -104,6 +103,16 @@ class EdgeMiddleware:
             if len(self._children) < 500:
                 self._children[key] = observe
         observe(seconds)
+
+
+def _template(scope: Scope) -> str:
+    """The template of the route that answered, such as `/b/{slug}`."""
+    route = scope.get("route")
+    if route is None and "endpoint" in scope:  # Starlette's own routes do not say that it was they
+        endpoint = scope["endpoint"]
+        routes = scope["app"].router.routes
+        route = next((one for one in routes if getattr(one, "endpoint", None) is endpoint), None)
+    return getattr(route, "path", None) or "unmatched"
 
 
 def _refusal(scope: Scope, limit: int) -> Problem | None:
