@@ -63,12 +63,11 @@ def add(session: Session, bait: Bait, document: Mapping[str, Any]) -> bool:
 
 def change(session: Session, bait: Bait, document: Mapping[str, Any], now: datetime) -> bool:
     """Add the version after `bait.version`; False when somebody else was first."""
-    if not _move(session, bait, {"version": bait.version + 1, "changed_at": now}):
+    number = bait.version + 1  # read before the update, which changes the object too
+    if not _move(session, bait, {"version": number, "changed_at": now}):
         return False
     session.add(
-        BaitVersion(
-            bait_id=bait.id, version=bait.version + 1, document=dict(document), created_at=now
-        )
+        BaitVersion(bait_id=bait.id, version=number, document=dict(document), created_at=now)
     )
     session.flush()
     return True

@@ -38,9 +38,11 @@ def harmless_media_type(given: str) -> str:
 
 def disposition(name: str) -> str:
     """`Content-Disposition` for a download (RFC 6266, section 4; the starred form by RFC 5987)."""
-    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
-    plain = re.sub(r"[^A-Za-z0-9 ._()\[\]-]", "_", plain).strip(" .") or "download"
-    if plain.startswith("_") or ("." in name and "." not in plain):
-        extension = re.sub(r"[^A-Za-z0-9.]", "", posixpath.splitext(name)[1])
-        plain = plain if plain.endswith(extension) else f"{plain}{extension}"
+    stem, extension = (_ascii(part) for part in posixpath.splitext(name))
+    plain = f"{stem.strip(' .') or 'download'}{extension.rstrip(' .')}"
     return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
+
+
+def _ascii(text: str) -> str:
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+    return re.sub(r"[^A-Za-z0-9 ._()\[\]-]", "_", plain)
