@@ -25,8 +25,8 @@ from services.push.templates.variables import (
     UNSUBSCRIBE,
     Variable,
     VariableType,
+    default_of,
     is_fit,
-    typed,
 )
 from services.shared.reasons import Language
 
@@ -80,7 +80,8 @@ class VariableIn(_Strict):
 
     @model_validator(mode="after")
     def _default_fits(self) -> "VariableIn":
-        if self.default is not None and typed(self.type, self.default) is None:
+        variable = Variable(self.name, self.type, self.default, self.field)
+        if self.default is not None and default_of(variable) is None:
             raise ValueError("wrong_type")
         return self
 

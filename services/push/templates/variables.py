@@ -53,7 +53,7 @@ def values_of(
             raw = fields.get(variable.field)
         value = typed(variable.type, raw)
         if value is None:
-            value = typed(variable.type, variable.default)
+            value = default_of(variable)
         if value is not None:
             values[variable.name] = value
     return values
@@ -70,6 +70,13 @@ def typed(kind: VariableType, raw: Any) -> Value | None:
     if kind == "date":
         return _date(raw)
     return _number(raw)
+
+
+def default_of(variable: Variable) -> Value | None:
+    """The value for people who have none; an empty text is one, too. None: they get no message."""
+    if variable.type == "text" and variable.default == "":
+        return ""
+    return typed(variable.type, variable.default)
 
 
 def plain(value: Value) -> str:
