@@ -69,7 +69,6 @@ _NEWS = {
     "default_language": "zh-CN",
     "variables": [
         {"name": "name", "type": "text", "field": "name", "default": "friend"},
-        {"name": "city", "type": "text", "field": "city", "default": ""},
     ],
     "contents": {
         "zh-CN": {

@@ -56,7 +56,7 @@ class Letters:
     async def _read(self) -> None:
         cursor: str | None = None
         while True:
-            params = {"limit": "100", **({"after": cursor} if cursor else {})}
+            params = {"limit": "100", **({"cursor": cursor} if cursor else {})}
             answer = await self._client.get("/mailbox/messages", params=params)
             page = answer.raise_for_status().json()
             new = [item for item in page["items"] if item["id"] not in self._seen]

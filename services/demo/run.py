@@ -4,9 +4,11 @@ import asyncio
 import os
 import shutil
 import sys
+import unicodedata
 from collections.abc import Sequence
 from datetime import datetime, time, timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -43,19 +45,24 @@ async def run_demo(
     directory.open()
     embedded = open_embedded(kinds, settings, directory, EmbeddedParts(clock, overrides))
     key = await embedded.keys.create("demonstration", ["admin"])
-    ready = asyncio.Event()
-    serving = asyncio.create_task(serve(embedded.front, listener, ready.set))
+    ready, stop = asyncio.Event(), asyncio.Event()
+    serving = asyncio.create_task(serve(embedded.front, listener, ready.set, stop))
     await ready.wait()
+    driving = asyncio.create_task(_drive(url, key, clock, seed, count))
     try:
-        await _drive(url, key, clock, seed, count)
+        await asyncio.wait({driving, serving}, return_when=asyncio.FIRST_COMPLETED)
+        if not driving.done():
+            return 130
+        driving.result()
         say(f"\n  log in at {url}/login with the key\n    {key}")
         say(f"  then look at {url}/  {url}/people  {url}/campaigns  {url}/mailbox")
         if stay:
             say("  Ctrl-C ends it.\n")
             await serving
     finally:
-        serving.cancel()
-        await asyncio.gather(serving, return_exceptions=True)
+        driving.cancel()
+        stop.set()
+        await asyncio.gather(serving, driving, return_exceptions=True)
     return 0
 
 
@@ -71,8 +78,8 @@ async def _drive(url: str, key: str, clock: ShiftedClock, seed: int, count: int)
         week = Week(public, company, Letters(admin), clock, seed)
         await week.live(visitors(seed, count, BAITS), _progress)
         await SystemClock().sleep(2.0)  # the last clicks are classed within a second
-        _print(await company.funnel("bait"))
-        _print(await company.funnel("campaign"))
+        _print(await company.funnel("bait"), "bait")
+        _print(await company.funnel("campaign"), "campaign")
 
 
 def _a_week_back(settings: Settings) -> timedelta:
@@ -100,12 +107,26 @@ def _progress(share: float, label: str) -> None:
         sys.stdout.flush()
 
 
-def _print(funnel: object) -> None:
-    """The rows of a funnel as a table."""
-    rows = funnel["items"] if isinstance(funnel, dict) else []
-    say("")
-    for row in rows:
-        say("  " + "  ".join(f"{name}: {value}" for name, value in row.items()))
+def _print(funnel: Any, of: str) -> None:
+    """A funnel as a table: stages in their order, people counted, machines beside them."""
+    rows = [(item["label"], item[of]["stages"]) for item in funnel["items"] if item.get(of)]
+    if not rows:
+        return
+    stages = list(rows[0][1])
+    say("\n  " + f"{of:24}" + "".join(f"{stage:>14}" for stage in stages))
+    for label, counts in rows:
+        say("  " + _padded(label, 24) + "".join(_cell(counts[stage]) for stage in stages))
+
+
+def _cell(count: Any) -> str:
+    machine = f" (+{count['machine']}m)" if count["machine"] else ""
+    return f"{count['distinct']}{machine}".rjust(14)
+
+
+def _padded(text: str, width: int) -> str:
+    """Padded for a terminal, where a Chinese letter takes two places."""
+    taken = sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text)
+    return text + " " * max(1, width - taken)
 
 
 def say(text: str) -> None:

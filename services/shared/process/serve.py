@@ -47,8 +47,13 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-async def serve(app: ASGIApp, listener: socket.socket, on_ready: Callable[[], None]) -> None:
-    """Serve until SIGINT or SIGTERM; requests under way get their answers first."""
+async def serve(
+    app: ASGIApp,
+    listener: socket.socket,
+    on_ready: Callable[[], None],
+    stop: asyncio.Event | None = None,
+) -> None:
+    """Serve until SIGINT, SIGTERM or `stop`; requests under way get their answers first."""
     config = uvicorn.Config(
         app,
         http="httptools",
@@ -61,16 +66,21 @@ async def serve(app: ASGIApp, listener: socket.socket, on_ready: Callable[[], No
         backlog=_BACKLOG,
     )
     server = uvicorn.Server(config)
-    announcing = asyncio.create_task(_announce(server, on_ready))
+    watching = asyncio.create_task(_watch(server, on_ready, stop))
     try:
         await server.serve(sockets=[listener])
     finally:
-        announcing.cancel()
+        watching.cancel()
     if not server.started:
         raise SetupError("the start failed; the lines above say why")
 
 
-async def _announce(server: uvicorn.Server, on_ready: Callable[[], None]) -> None:
+async def _watch(
+    server: uvicorn.Server, on_ready: Callable[[], None], stop: asyncio.Event | None
+) -> None:
     while not server.started:  # noqa: ASYNC110  # uvicorn offers no event
         await asyncio.sleep(0.01)
     on_ready()
+    if stop is not None:
+        await stop.wait()
+        server.should_exit = True
