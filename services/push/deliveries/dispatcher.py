@@ -207,7 +207,10 @@ class Dispatcher:
         picked: list[Claimed] = []
         for queue in (self._urgent, self._normal):
             while queue and len(picked) < free:
-                picked.append(queue.popleft())
+                row = queue.popleft()
+                # sent again by an operator before its last attempt was reported: left to its lease
+                if row.id not in self._flying:
+                    picked.append(row)
         none = UUID(int=0)
         picked.sort(key=lambda row: row.profile_id or none)
         return picked
@@ -215,12 +218,13 @@ class Dispatcher:
     async def _write(self, candidates: list[Claimed]) -> Turn:
         """Commit results and windows. When that fails, results are kept and candidates doubtful."""
         results, self._results = self._results, []
-        answers: list[Answer] = []
+        heard: dict[UUID, Answer] = {}
         for result in results:
             self._lanes.done(result.delivery_id)
             row = self._flying.get(result.delivery_id)
             if row is not None:
-                answers.append((row, result))
+                heard.setdefault(row.id, (row, result))
+        answers = list(heard.values())
         try:
             turn = await self._database.transaction(
                 lambda session: self._ledger.turn(session, answers, candidates)
@@ -299,11 +303,21 @@ class Dispatcher:
         if len(self._materials) > _MATERIALS:
             self._forget_materials()
         self._materials |= claim.materials
+        self._forget_copies(claim.rows)
         for row in claim.rows:
             (self._normal if row.marketing else self._urgent).append(row)
         # a full batch says that there is more
         self._look = self._look or len(claim.rows) >= self._batch
         return bool(claim.rows)
+
+    def _forget_copies(self, rows: list[Claimed]) -> None:
+        """Old copies of rows that were lost while we slept, and that we have claimed again."""
+        ids = {row.id for row in rows}
+        for queue in (self._urgent, self._normal):
+            if any(row.id in ids for row in queue):
+                kept = [row for row in queue if row.id not in ids]
+                queue.clear()
+                queue.extend(kept)
 
     def _forget_materials(self) -> None:
         used = {material_key(row) for row in (*self._urgent, *self._normal, *self._doubtful)}
@@ -324,7 +338,7 @@ class Dispatcher:
         # rows whose mark was rolled back are still claimed: the next mark finds out by itself
         for row in rows:
             (self._normal if row.marketing else self._urgent).appendleft(row)
-        log.info("%d marks of %s were taken back", len(ours), self._channel.name)
+        log.info("%d marks of %s were taken back", ours, self._channel.name)
         self._doubtful = []
 
     # pauses and duties

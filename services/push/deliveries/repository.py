@@ -178,7 +178,7 @@ def _stepping(dialect: Dialect, before: tuple[str, ...], after: str | None) -> t
             LEDGER.c.state.in_(before),
         )
         .values(**values)
-        .returning(LEDGER.c.id)
+        .returning(LEDGER.c.id, LEDGER.c.claim_token)
     )
     return given, statement
 
@@ -189,7 +189,7 @@ def _step(
     change: tuple[tuple[str, ...], State | None],
     now: datetime,
     lease_until: datetime | None,
-) -> set[UUID]:
+) -> set[tuple[UUID, UUID]]:
     if not rows:
         return set()
     before, after = change
@@ -198,26 +198,30 @@ def _step(
     parameters["new_lease"] = lease_until
     if after is not None:
         parameters["at"] = now
-    return set(session.execute(statement, parameters).scalars())
+    return {(row.id, row.claim_token) for row in session.execute(statement, parameters)}
 
 
 def mark(
     session: Session, rows: Sequence[Claimed], now: datetime, lease_until: datetime
-) -> set[UUID]:
-    """claimed → sending, of the rows that are still ours: their ids."""
+) -> set[tuple[UUID, UUID]]:
+    """claimed → sending, of the rows that are still ours: their (id, token).
+
+    The token is part of the answer: a dispatcher that slept may hold an old copy of a row beside the one
+    that it has claimed anew.
+    """
     return _step(session, rows, (_CLAIMED, State.SENDING), now, lease_until)
 
 
 def unmark(
     session: Session, rows: Sequence[Claimed], now: datetime, lease_until: datetime
-) -> set[UUID]:
-    """sending → claimed, of rows that are ours and that no connection has seen."""
+) -> set[tuple[UUID, UUID]]:
+    """sending → claimed, of rows that are ours and that no connection has seen: their (id, token)."""
     return _step(session, rows, (_SENDING, State.CLAIMED), now, lease_until)
 
 
-def release(session: Session, rows: Sequence[Claimed], now: datetime) -> set[UUID]:
+def release(session: Session, rows: Sequence[Claimed], now: datetime) -> None:
     """claimed → planned: somebody else, or we later, may take them."""
-    return _step(session, rows, (_CLAIMED, State.PLANNED), now, None)
+    _step(session, rows, (_CLAIMED, State.PLANNED), now, None)
 
 
 def renew(session: Session, rows: Sequence[Claimed], lease_until: datetime) -> None:

@@ -92,7 +92,8 @@ class Ledger:
         marketing: bool,
     ) -> Claim:
         """Take up to `most` due messages, the urgent ones first, and load what they say."""
-        now, lease_until = self._times(session)
+        now = self._clock.now()
+        _, lease_until = self._times(session)
         token = self._ids.new()
         claim = Claim()
         kinds = [(False, 0), *((True, number) for number in PRIORITIES if marketing)]
@@ -101,7 +102,7 @@ class Ledger:
             if left > 0:
                 wanted = Wanted(channel, is_marketing, priority, left)
                 claim.rows += repository.claim(session, wanted, token, now, lease_until)
-        self._load(session, claim, known, now)
+        self._load(session, claim, known)
         return claim
 
     def turn(
@@ -119,12 +120,12 @@ class Ledger:
             self._mark(session, candidates, turn, now)
         return turn
 
-    def unmark(self, session: Session, rows: Sequence[Claimed]) -> set[UUID]:
-        """Take back marks of messages that were never submitted; the ids that are claimed by us again."""
+    def unmark(self, session: Session, rows: Sequence[Claimed]) -> int:
+        """Take back marks of messages that were never submitted; how many are claimed by us again."""
         _, lease_until = self._times(session)
         ours = repository.unmark(session, rows, self._clock.now(), lease_until)
-        self._rules.policy.free(session, [row for row in rows if row.id in ours])
-        return ours
+        self._rules.policy.free(session, [row for row in rows if (row.id, row.token) in ours])
+        return len(ours)
 
     def release(self, session: Session, rows: Sequence[Claimed]) -> None:
         """Give claimed rows back."""
@@ -178,19 +179,17 @@ class Ledger:
         now = database_now(session, self._clock)
         return now, now + self._rules.lease
 
-    def _load(
-        self, session: Session, claim: Claim, known: Collection[MaterialKey], now: datetime
-    ) -> None:
+    def _load(self, session: Session, claim: Claim, known: Collection[MaterialKey]) -> None:
         needed = {material_key(row) for row in claim.rows}
         claim.materials = dict(self._rules.contents.load(session, needed.difference(known)))
         missing = needed.difference(known).difference(claim.materials)
         if not missing:
             return
-        until = now + _NO_CONTENT
+        now = self._clock.now()
         stuck = [row for row in claim.rows if material_key(row) in missing]
         claim.rows = [row for row in claim.rows if material_key(row) not in missing]
-        settled = Settled(State.HELD, "content_missing", until, 0)
-        self._refuse(session, [(row, settled) for row in stuck], Turn(), self._clock.now())
+        settled = Settled(State.HELD, "content_missing", now + _NO_CONTENT, 0)
+        self._refuse(session, [(row, settled) for row in stuck], Turn(), now)
 
     def _record(
         self, session: Session, answers: Sequence[Answer], turn: Turn, now: datetime
@@ -226,7 +225,7 @@ class Ledger:
     ) -> None:
         _, lease_until = self._times(session)
         ours = repository.mark(session, candidates, now, lease_until)
-        rows = [row for row in candidates if row.id in ours]
+        rows = [row for row in candidates if (row.id, row.token) in ours]
         if not rows:
             return
         halted = halts.halts(session, locked=True)
