@@ -129,7 +129,11 @@ class System:
             rows = await ground.database.read(lambda s: len(s.execute(OUTBOX.select()).all()))
             if rows:
                 pending[f"{name} outbox"] = rows
-            consumer = self.embedded.apps[name].state.engine.consumer
+            engine = self.embedded.apps[name].state.engine
+            if not engine.log_ready.is_set():
+                pending[f"{name} start"] = 1
+                continue
+            consumer = engine.consumer
             if consumer is None:
                 continue
             behind = await lag(

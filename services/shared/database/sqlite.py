@@ -178,7 +178,7 @@ def _writer_engine(path: Path, synchronous: str) -> Engine:
         connection.execute("PRAGMA secure_delete=ON")
         connection.execute("PRAGMA cache_size=-16000")
         # A lock that somebody else holds must not stop the event loop.
-        connection.execute("PRAGMA busy_timeout=20")
+        connection.execute("PRAGMA busy_timeout=100")
         return connection
 
     # the text of an error may be logged: no parameters in it, which are personal
@@ -196,7 +196,7 @@ def _reader_engine(path: Path) -> Engine:
 
     def connect() -> sqlite3.Connection:
         return sqlite3.connect(
-            address, uri=True, check_same_thread=False, timeout=0.02, isolation_level=None
+            address, uri=True, check_same_thread=False, timeout=0.1, isolation_level=None
         )
 
     engine = create_engine(

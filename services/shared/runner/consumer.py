@@ -76,11 +76,15 @@ class ConsumerRunner:
         subscription = await self._join(stop)
         if subscription is None:
             return
+        closing = asyncio.ensure_future(_close_at(stop, subscription))
         try:
             while not stop.is_set():
                 await self._turn(subscription, stop)
         finally:
-            await subscription.close()
+            if not stop.is_set():
+                closing.cancel()
+                await subscription.close()
+        await closing
 
     async def _turn(self, subscription: Subscription, stop: asyncio.Event) -> None:
         try:
@@ -275,6 +279,12 @@ class ConsumerRunner:
         if failure is not None:
             log.warning("a parked record failed again: %s", failure)
         return failure is None
+
+
+async def _close_at(stop: asyncio.Event, subscription: Subscription) -> None:
+    """Leave the group when told to stop: a fetch that waits for records ends by that."""
+    await stop.wait()
+    await subscription.close()
 
 
 def _require_known(record: Record) -> None:
