@@ -1,6 +1,7 @@
 """`/v1/campaigns`."""
 
-from typing import Annotated
+from collections.abc import Awaitable, Callable
+from typing import Annotated, get_args
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
@@ -106,15 +107,23 @@ async def count_campaign(_caller: ReadCaller, desk: Desk, campaign_id: CampaignI
     )
 
 
-@router.post(
-    "/{campaign_id}/{action}",
-    operation_id="act_on_campaign",
-    summary="Schedule, start, pause, resume or cancel a campaign",
-    description="What is so already stays so; what its state does not allow is refused with 409.",
-)
-async def act_on_campaign(
-    caller: AdminCaller, desk: Desk, campaign_id: CampaignId, action: Action, response: Response
-) -> CampaignOut:
-    campaign, run = await desk.act(campaign_id, action, caller.name)
-    response.headers["etag"] = etag(campaign.version)
-    return CampaignOut.of(campaign, run)
+def _acting(action: Action) -> Callable[..., Awaitable[CampaignOut]]:
+    async def act(
+        caller: AdminCaller, desk: Desk, campaign_id: CampaignId, response: Response
+    ) -> CampaignOut:
+        campaign, run = await desk.act(campaign_id, action, caller.name)
+        response.headers["etag"] = etag(campaign.version)
+        return CampaignOut.of(campaign, run)
+
+    return act
+
+
+for _action in get_args(Action):
+    router.add_api_route(
+        f"/{{campaign_id}}/{_action}",
+        _acting(_action),
+        methods=["POST"],
+        operation_id=f"{_action}_campaign",
+        summary=f"{_action.capitalize()} a campaign",
+        description="What is so already stays so; what its state does not allow is refused with 409.",
+    )

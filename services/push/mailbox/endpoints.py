@@ -38,12 +38,19 @@ class MailOut(BaseModel):
     subject: str
 
 
+class MailHeader(BaseModel):
+    """A line of a message's head."""
+
+    name: str
+    value: str
+
+
 class MailText(MailOut):
     """A kept message with what it says."""
 
     text: str
     html: str | None
-    headers: list[tuple[str, str]]
+    headers: list[MailHeader]
 
 
 class MailList(BaseModel):
@@ -87,7 +94,7 @@ def _api() -> APIRouter:
             subject=row.subject,
             text=_part(mail, "plain") or "",
             html=_part(mail, "html"),
-            headers=[(name, str(value)) for name, value in mail.items()],
+            headers=[MailHeader(name=name, value=str(value)) for name, value in mail.items()],
         )
 
     return api

@@ -7,10 +7,9 @@ from services.push.reach.schemas import UnsubscribeIn, UnsubscribeOut
 from services.shared.auth.access import InternalCaller
 from services.shared.ground import Ground
 from services.shared.web.body import StrictRoute
-from services.shared.web.openapi import PROBLEMS
 
 router = APIRouter(
-    prefix="/internal", tags=["internal"], route_class=StrictRoute, responses=PROBLEMS
+    prefix="/internal", tags=["internal"], route_class=StrictRoute, include_in_schema=False
 )
 
 

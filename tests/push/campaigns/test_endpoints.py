@@ -129,7 +129,7 @@ class TestActing:
         missing = "01890000-0000-7000-8000-000000000000"
         assert (await push.act(missing, "start")).status_code == 404
         made = await push.make_campaign()
-        assert (await push.act(made["id"], "explode")).status_code == 422
+        assert (await push.act(made["id"], "explode")).status_code == 404
 
 
 class TestEditing:
