@@ -4,12 +4,14 @@ import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
 from fastapi import FastAPI
 from sqlalchemy import select
+from sqlmodel import col
 
 from services.capture.app import KIND, Capture
 from services.capture.leads.models import Lead
@@ -23,6 +25,15 @@ from services.shared.settings import Settings, load_settings
 
 PUBLIC_URL = "http://testserver"
 BROWSER = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_0 like Mac OS X) AppleWebKit/605.1.15 Mobile/15E148 Safari/604.1"
+
+
+class MovedClock(SystemClock):
+    """The machine's clock, some days ahead."""
+
+    days = 0.0
+
+    def now(self) -> datetime:
+        return super().now() + timedelta(days=self.days)
 
 
 @dataclass
@@ -99,7 +110,7 @@ class CaptureSystem:
         """All leads, in the order in which they were accepted."""
 
         def work(session: Any) -> list[Lead]:
-            return list(session.scalars(select(Lead).order_by(Lead.accepted_at, Lead.id)))
+            return list(session.scalars(select(Lead).order_by(col(Lead.accepted_at), col(Lead.id))))
 
         return await self.ground.database.read(work)
 

@@ -30,7 +30,6 @@ class TestPlain:
             "a\u200fb",
             "a\u061cb",
             "a\ud800b",
-            "a\udfffb",
             "a\u2028b",
             "a\ufeffb",
             "=?utf-8?q?hi=0ABcc:_evil@example.com?=",

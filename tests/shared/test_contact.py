@@ -1,6 +1,9 @@
 """Contacts as people type them, the identity by which they meet, and keys that must never change."""
 
 import pytest
+from email_validator import EmailNotValidError, validate_email
+from hypothesis import given
+from hypothesis import strategies as st
 
 from services.shared.contact import BadAddress, Channel, Contact, ContactKeys, parse_contact
 from services.shared.reasons import REASONS
@@ -199,3 +202,26 @@ def test_contacts_of_other_accounts_and_channels_have_other_keys() -> None:
 def test_a_short_pepper_is_refused() -> None:
     with pytest.raises(ValueError, match="16"):
         ContactKeys(b"too short")
+
+
+@given(
+    st.one_of(
+        st.from_regex(r"\A[a-zA-Z0-9_+.-]{1,66}@[a-zA-Z0-9.-]{1,70}\.[a-zA-Z]{2,8}\Z"),
+        st.from_regex(r"\A[a-z+]{1,6}@([a-z0-9-]{1,6}\.){1,3}(test|local|cn|com|arpa|onion)\Z"),
+    )
+)
+def test_plain_addresses_are_read_as_the_library_reads_them(typed: str) -> None:
+    try:
+        checked = validate_email(
+            typed, check_deliverability=False, allow_smtputf8=True, test_environment=True
+        )
+    except EmailNotValidError:
+        expected = None
+    else:
+        domain = (checked.ascii_domain or checked.domain).lower()
+        expected = f"{checked.local_part}@{domain}"
+    try:
+        found = parse_contact(Channel.EMAIL, typed).address
+    except BadAddress:
+        found = None
+    assert found == expected

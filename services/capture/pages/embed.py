@@ -15,9 +15,11 @@ from services.capture.leads.cors import ANY
 from services.capture.pages.form_view import FormView, form_view
 from services.capture.views.counter import ViewCounter
 from services.shared.clock import Clock
+from services.shared.errors import Problem
 from services.shared.web.body import StrictRoute
 from services.shared.web.languages import language_of
 from services.shared.web.openapi import problems
+from services.shared.web.problems import problem_response
 
 _SCRIPT = Path(__file__).parent / "static" / "embed.js"
 
@@ -79,6 +81,7 @@ router = APIRouter(prefix="/v1/baits", tags=["forms"], route_class=StrictRoute)
     "/{slug}/form",
     summary="The form of a bait",
     operation_id="get_form",
+    response_model=FormView,
     responses=problems(404, 410, 422, 503),
 )
 async def get_form(
@@ -86,8 +89,13 @@ async def get_form(
     request: Request,
     response: Response,
     lang: Annotated[str | None, Query(max_length=35, description="The visitor's language.")] = None,  # noqa: ARG001  # read with the request
-) -> FormView:
+) -> FormView | Response:
     """Public: what a script needs to draw it. Fetching it counts as displayed."""
     response.headers.update({**ANY, "cache-control": "no-store"})
     source: FormSource = request.app.state.service.forms
-    return await source.view(slug, request)
+    try:
+        return await source.view(slug, request)
+    except Problem as problem:
+        refused = problem_response(request, problem)
+        refused.headers.update(ANY)  # the script says on its page what is wrong
+        return refused

@@ -11,7 +11,7 @@ COLOURS = (Choice(value="r", label="Red"), Choice(value="b", label="Blue"))
 
 
 def declared(kind: str, **more: Any) -> FieldDeclaration:
-    return FieldDeclaration(name="x", label="X", type=kind, **more)  # type: ignore[arg-type]
+    return FieldDeclaration(name="x", label="X", type=kind, **more)
 
 
 @pytest.mark.parametrize(
