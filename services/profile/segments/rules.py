@@ -13,6 +13,7 @@ from pydantic import (
     Discriminator,
     Field,
     Tag,
+    WithJsonSchema,
     model_validator,
 )
 
@@ -146,22 +147,35 @@ class LanguageRule(_Condition):
     language: Word
 
 
+_Inner = Annotated[
+    "Rule",
+    WithJsonSchema(
+        {
+            "type": "object",
+            "title": "Rule",
+            "description": "A rule of any kind, as `rule` itself (8 levels, 60 conditions at most).",
+        }
+    ),
+]
+"""A rule in a rule. Documented without recursion: tools that generate examples do not end on it."""
+
+
 class AllRule(_Condition):
     """All of these hold."""
 
-    all: tuple["Rule", ...] = Field(min_length=1, max_length=MAX_CONDITIONS)
+    all: tuple[_Inner, ...] = Field(min_length=1, max_length=MAX_CONDITIONS)
 
 
 class AnyRule(_Condition):
     """At least one of these holds."""
 
-    any: tuple["Rule", ...] = Field(min_length=1, max_length=MAX_CONDITIONS)
+    any: tuple[_Inner, ...] = Field(min_length=1, max_length=MAX_CONDITIONS)
 
 
 class NotRule(_Condition):
     """This does not hold."""
 
-    not_: "Rule" = Field(alias="not")
+    not_: _Inner = Field(alias="not")
 
 
 _KEYS = (
