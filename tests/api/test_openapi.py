@@ -23,7 +23,6 @@ CHECKS = (
     "response_headers_conformance",
     "response_schema_conformance",
     "missing_required_header",
-    "unsupported_method",
     "ignored_auth",
 )
 EXAMPLES = 12
@@ -48,7 +47,7 @@ def document(live: Embedded, service: str) -> dict[str, object]:
     return found
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("service", SERVICES)
 def test_every_operation_answers_as_documented(
     live: Embedded, service: str, tmp_path: Path
