@@ -19,12 +19,18 @@ class MetricsTable(SQLModel):
     metadata = metadata
 
 
+def table(model: type[MetricsTable]) -> Any:
+    """The table of a model. Many rows at once go there: the ORM's own way costs as much as the rows."""
+    return model.__table__  # type: ignore[attr-defined]  # SQLModel's
+
+
 def columns(model: type[MetricsTable]) -> Any:
     """The columns of a model, for statements: a model's attributes are typed as values."""
-    return model.__table__.c  # type: ignore[attr-defined]  # SQLModel's
+    return table(model).c
 
 
-def upsert(session: Session, model: Any) -> Any:
+def upsert(session: Session, model: type[MetricsTable]) -> Any:
     """An `insert` that can say what to do on a conflict, in the session's dialect."""
-    dialect = session.get_bind().dialect.name
-    return insert_postgresql(model) if dialect == "postgresql" else insert_sqlite(model)
+    if session.get_bind().dialect.name == "postgresql":
+        return insert_postgresql(table(model))
+    return insert_sqlite(table(model))

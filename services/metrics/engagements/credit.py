@@ -8,7 +8,7 @@ from sqlmodel import Session
 
 from services.metrics.funnel import repository as funnel
 from services.metrics.subjects import repository as subjects
-from services.metrics.subjects.models import Delivery, Lead
+from services.metrics.subjects.repository import DeliveryRow, LeadRow
 from services.metrics.waiting.repository import Waiter
 
 CLICK_COUNTS_FOR = timedelta(days=7)
@@ -84,7 +84,7 @@ def _person(session: Session, waiter: Waiter) -> Person | None:
     return None
 
 
-def _last_clicked(session: Session, person: Person, at: datetime) -> Delivery | None:
+def _last_clicked(session: Session, person: Person, at: datetime) -> DeliveryRow | None:
     theirs = {row.id: row for row in subjects.deliveries_of(session, person.contact_keys)}
     if not theirs:
         return None
@@ -99,7 +99,7 @@ def _last_clicked(session: Session, person: Person, at: datetime) -> Delivery | 
     return theirs[last.subject] if last.subject else None
 
 
-def _by_delivery(rule: str, delivery: Delivery) -> Credit:
+def _by_delivery(rule: str, delivery: DeliveryRow) -> Credit:
     return Credit(
         rule,
         delivery.lead_id or delivery.id,  # baits count leads
@@ -112,5 +112,5 @@ def _by_delivery(rule: str, delivery: Delivery) -> Credit:
     )
 
 
-def _by_lead(lead: Lead, who: Credit) -> Credit:
+def _by_lead(lead: LeadRow, who: Credit) -> Credit:
     return who._replace(rule="bait", subject=lead.id, bait_id=lead.bait_id, channel=lead.channel)

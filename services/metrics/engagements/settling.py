@@ -31,7 +31,7 @@ from services.metrics.machines.rules import (
 )
 from services.metrics.settings import MetricsSettings
 from services.metrics.subjects import repository as subjects
-from services.metrics.subjects.models import Delivery
+from services.metrics.subjects.repository import DeliveryRow
 from services.metrics.waiting import repository as waiting
 from services.metrics.waiting.repository import Waiter
 from services.shared import outbox
@@ -92,7 +92,7 @@ class Settler:
             waiting.remove(session, [waiter.id for waiter in ready])
         return len(due)
 
-    def _class(self, waiter: Waiter, delivery: Delivery, bunched: set[UUID]) -> Raw:
+    def _class(self, waiter: Waiter, delivery: DeliveryRow, bunched: set[UUID]) -> Raw:
         reason = waiter.reason
         if not reason and is_early(waiter.at, delivery.sent_at, self._early):
             reason = EARLY
@@ -107,11 +107,13 @@ class Settler:
         clicks = [waiter for waiter in ready if waiter.kind == CLICKED and waiter.delivery_id]
         if not clicks:
             return set()
-        deliveries = sorted({waiter.delivery_id for waiter in clicks if waiter.delivery_id})
+        deliveries = list({waiter.delivery_id for waiter in clicks if waiter.delivery_id})
         since = min(waiter.at for waiter in clicks) - MANY_WITHIN
         counted = {raw.id: raw for raw in funnel.clicks_since(session, deliveries, since)}
         by_message: dict[UUID, set[Click]] = defaultdict(set)
-        for waiter in (*clicks, *waiting.of_deliveries(session, CLICKED, deliveries)):
+        crowded = waiting.crowded(session, CLICKED, deliveries)
+        others = waiting.of_deliveries(session, CLICKED, crowded) if crowded else []
+        for waiter in (*clicks, *others):
             if waiter.delivery_id:
                 click = Click(waiter.id, waiter.at, waiter.document["link"])
                 by_message[waiter.delivery_id].add(click)
@@ -225,7 +227,7 @@ def refund_of(order: UUID) -> UUID:
     return derived(CONVERTED, order, REFUNDED)
 
 
-def _credit_to(delivery: Delivery) -> Credit:
+def _credit_to(delivery: DeliveryRow) -> Credit:
     return Credit(
         "",
         delivery.id,

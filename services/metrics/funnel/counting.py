@@ -127,7 +127,7 @@ class Counting:
         candidates: dict[FirstKey, tuple[datetime, Dimensions]],
     ) -> None:
         """Move the firsts of subjects forward to earlier events."""
-        known = repository.firsts(session, sorted({subject for subject, _ in candidates}))
+        known = repository.firsts(session, list({subject for subject, _ in candidates}))
         candidates |= _resolved(known, candidates)
         changed: dict[FirstKey, datetime] = {}
         for key, (at, place) in candidates.items():

@@ -5,9 +5,10 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, func, insert, literal, select, tuple_, update
+from sqlalchemy import delete, func, literal, select, tuple_, update
 from sqlmodel import Session
 
+from services.metrics.bulk import Bulk
 from services.metrics.funnel.models import First, Name, RawEvent, Total
 from services.metrics.funnel.stages import Raw
 from services.metrics.tables import columns, upsert
@@ -17,12 +18,32 @@ _NAME: Any = columns(Name)
 _RAW: Any = columns(RawEvent)
 _TOTAL: Any = columns(Total)
 
+_CELL = ("day", "stage", "channel", "bait", "campaign", "part")
+_SUMS = ("number", "subjects", "amount")
+
+
+def _earlier(statement: Any) -> Any:
+    return statement.on_conflict_do_update(
+        index_elements=["subject", "stage"], set_={"at": statement.excluded.at}
+    )
+
+
+def _summed(statement: Any) -> Any:
+    added = statement.excluded
+    return statement.on_conflict_do_update(
+        index_elements=list(_CELL), set_={name: _TOTAL[name] + added[name] for name in _SUMS}
+    )
+
+
+_ADD_EVENTS = Bulk(RawEvent, Raw._fields)
+_PUT_FIRSTS = Bulk(First, ("subject", "stage", "at"), _earlier)
+_ADD_TOTALS = Bulk(Total, (*_CELL, *_SUMS), _summed)
+
 FirstKey = tuple[UUID, str]
 Cell = tuple[str, str, str, str, str, str]
 """Day, stage, channel, bait, campaign, part: the key of a total."""
 
 _COLUMNS = tuple(getattr(RawEvent, name) for name in Raw._fields)
-_CELL = ("day", "stage", "channel", "bait", "campaign", "part")
 
 
 def known_events(session: Session, ids: Sequence[UUID]) -> set[UUID]:
@@ -31,7 +52,7 @@ def known_events(session: Session, ids: Sequence[UUID]) -> set[UUID]:
 
 
 def add_events(session: Session, raws: Sequence[Raw]) -> None:
-    session.execute(insert(RawEvent), [raw._asdict() for raw in raws])
+    _ADD_EVENTS.write(session, raws)
 
 
 def events(session: Session, ids: Iterable[UUID]) -> list[Raw]:
@@ -82,16 +103,14 @@ def firsts(session: Session, subjects: Sequence[UUID]) -> dict[FirstKey, datetim
 
 def put_firsts(session: Session, rows: Mapping[FirstKey, datetime]) -> None:
     """Write new or earlier firsts."""
-    statement = upsert(session, First)
-    session.execute(
-        statement.on_conflict_do_update(
-            index_elements=["subject", "stage"], set_={"at": statement.excluded.at}
-        ),
-        [
-            {"subject": subject, "stage": stage, "at": at}
-            for (subject, stage), at in sorted(rows.items())
-        ],
-    )
+    ordered = sorted(rows.items(), key=_in_order)
+    _PUT_FIRSTS.write(session, [(*key, at) for key, at in ordered])
+
+
+def _in_order(row: tuple[FirstKey, datetime]) -> tuple[int, str]:
+    """One order for all, so that two transactions do not lock each other out."""
+    (subject, stage), _ = row
+    return subject.int, stage
 
 
 def drop_first(session: Session, key: FirstKey) -> None:
@@ -113,28 +132,8 @@ def earliest(session: Session, key: FirstKey) -> datetime | None:
 
 def add_totals(session: Session, cells: Mapping[Cell, Sequence[int]]) -> None:
     """Add (number, subjects, amount) to each cell."""
-    statement = upsert(session, Total)
-    added = statement.excluded
-    session.execute(
-        statement.on_conflict_do_update(
-            index_elements=list(_CELL),
-            set_={
-                "number": _TOTAL.number + added.number,
-                "subjects": _TOTAL.subjects + added.subjects,
-                "amount": _TOTAL.amount + added.amount,
-            },
-        ),
-        [
-            {
-                **dict(zip(_CELL, cell, strict=True)),
-                "number": number,
-                "subjects": subjects,
-                "amount": amount,
-            }
-            # one order for all, so that two transactions do not lock each other out
-            for cell, (number, subjects, amount) in sorted(cells.items())
-        ],
-    )
+    # one order for all, so that two transactions do not lock each other out
+    _ADD_TOTALS.write(session, [(*cell, *values) for cell, values in sorted(cells.items())])
 
 
 def clear_totals(session: Session) -> None:

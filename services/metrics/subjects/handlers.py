@@ -21,7 +21,7 @@ from services.metrics.funnel.stages import (
     Raw,
 )
 from services.metrics.subjects import repository
-from services.metrics.subjects.models import Delivery, Lead
+from services.metrics.subjects.repository import DeliveryRow, LeadRow
 from services.metrics.waiting import repository as waiting
 from services.shared.clock import Clock
 from services.shared.events import Event, Received
@@ -98,7 +98,7 @@ class Projections:
 
     def outcomes(self, session: Session, received: Sequence[Received[Outcome]]) -> None:
         """What became of deliveries."""
-        deliveries: dict[UUID, Delivery] = {}
+        deliveries: dict[UUID, DeliveryRow] = {}
         raws = []
         for item in received:
             event = item.event
@@ -119,7 +119,7 @@ class Projections:
                 )
             )
         if deliveries:
-            repository.put_deliveries(session, sorted(deliveries.values(), key=lambda row: row.id))
+            repository.put_deliveries(session, list(deliveries.values()))
         self._name(session, _campaigns(received))
         self._counting.record(session, raws)
         keys = {row.contact_key for row in deliveries.values() if row.contact_key}
@@ -128,7 +128,7 @@ class Projections:
     def submitted(self, session: Session, received: Sequence[Received[LeadSubmitted]]) -> None:
         """New leads."""
         leads = [
-            Lead(
+            LeadRow(
                 id=item.event.lead_id,
                 bait_id=item.event.bait_id,
                 channel=item.event.contacts[0].channel.value,
@@ -262,22 +262,23 @@ class Projections:
                 funnel.add_name(session, kind, thing, label, item.occurred_at)
 
 
-def _learn(deliveries: dict[UUID, Delivery], item: Received[Outcome]) -> None:
+def _learn(deliveries: dict[UUID, DeliveryRow], item: Received[Outcome]) -> None:
     event = item.event
-    row = deliveries.get(event.delivery_id)
-    if row is None:
-        row = deliveries[event.delivery_id] = Delivery(
-            id=event.delivery_id,
-            campaign_id=event.campaign_id,
-            bait_id=event.bait_id,
-            lead_id=_lead(event.cause),
-            channel=event.channel,
-            contact_key=event.contact_key,
-            profile_id=event.profile_id,
-            sent_at=None,
+    sent_at = item.occurred_at if isinstance(event, PushSent) else None
+    known = deliveries.get(event.delivery_id)
+    if known is None:
+        deliveries[event.delivery_id] = DeliveryRow(
+            event.delivery_id,
+            event.campaign_id,
+            event.bait_id,
+            _lead(event.cause),
+            event.channel,
+            event.contact_key,
+            event.profile_id,
+            sent_at,
         )
-    if isinstance(event, PushSent) and row.sent_at is None:
-        row.sent_at = item.occurred_at
+    elif sent_at is not None and known.sent_at is None:
+        deliveries[event.delivery_id] = known._replace(sent_at=sent_at)
 
 
 def _lead(cause: CausePart) -> UUID | None:

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import delete, func, select, update
 from sqlmodel import Session
 
+from services.metrics.bulk import Bulk
 from services.metrics.subjects.models import ContactOwner, Delivery, Lead, ProfileAlias
 from services.metrics.tables import columns, upsert
 
@@ -19,53 +20,72 @@ _ALIAS: Any = columns(ProfileAlias)
 _DEPTH = 20
 
 
-def put_deliveries(session: Session, rows: Sequence[Delivery]) -> None:
-    """Remember deliveries; what is known already is only completed."""
-    statement = upsert(session, Delivery)
+class DeliveryRow(NamedTuple):
+    """A delivery, as `Delivery` keeps it."""
+
+    id: UUID
+    campaign_id: UUID | None
+    bait_id: UUID | None
+    lead_id: UUID | None
+    channel: str
+    contact_key: str | None
+    profile_id: UUID | None
+    sent_at: datetime | None
+
+
+class LeadRow(NamedTuple):
+    """A lead, as `Lead` keeps it."""
+
+    id: UUID
+    bait_id: UUID
+    channel: str
+    contact_key: str | None
+    submitted_at: datetime
+
+
+_DELIVERY_COLUMNS = tuple(_DELIVERY[name] for name in DeliveryRow._fields)
+_LEAD_COLUMNS = tuple(_LEAD[name] for name in LeadRow._fields)
+
+
+def _completed(statement: Any) -> Any:
     added = statement.excluded
-    session.execute(
-        statement.on_conflict_do_update(
-            index_elements=["id"],
-            set_={
-                "sent_at": func.coalesce(_DELIVERY.sent_at, added.sent_at),
-                "profile_id": func.coalesce(added.profile_id, _DELIVERY.profile_id),
-            },
-        ),
-        [
-            {
-                "id": row.id,
-                "campaign_id": row.campaign_id,
-                "bait_id": row.bait_id,
-                "lead_id": row.lead_id,
-                "channel": row.channel,
-                "contact_key": row.contact_key,
-                "profile_id": row.profile_id,
-                "sent_at": row.sent_at,
-            }
-            for row in rows
-        ],
+    return statement.on_conflict_do_update(
+        index_elements=["id"],
+        set_={
+            "sent_at": func.coalesce(_DELIVERY.sent_at, added.sent_at),
+            "profile_id": func.coalesce(added.profile_id, _DELIVERY.profile_id),
+        },
     )
+
+
+_PUT_DELIVERIES = Bulk(Delivery, DeliveryRow._fields, _completed)
+_PUT_LEADS = Bulk(Lead, LeadRow._fields, lambda statement: statement.on_conflict_do_nothing())
+
+
+def put_deliveries(session: Session, rows: Sequence[DeliveryRow]) -> None:
+    """Remember deliveries; what is known already is only completed."""
+    # one order for all, so that two transactions do not lock each other out
+    ordered = sorted(rows, key=lambda row: row.id.int)
+    _PUT_DELIVERIES.write(session, ordered)
 
 
 def deliveries(
     session: Session, ids: Iterable[UUID], *, lock: bool = False
-) -> dict[UUID, Delivery]:
+) -> dict[UUID, DeliveryRow]:
     """Deliveries by id. `lock` keeps other processes from classing for them at the same time."""
-    query = select(Delivery).where(_DELIVERY.id.in_(sorted(set(ids)))).order_by(_DELIVERY.id)
+    query = select(*_DELIVERY_COLUMNS).where(_DELIVERY.id.in_(list(set(ids))))
     if lock:
-        query = query.with_for_update()
-    return {row.id: row for row in session.execute(query).scalars()}
+        query = query.order_by(_DELIVERY.id).with_for_update()
+    return {row.id: DeliveryRow._make(row) for row in session.execute(query)}
 
 
-def put_leads(session: Session, rows: Sequence[Lead]) -> None:
-    session.execute(
-        upsert(session, Lead).on_conflict_do_nothing(), [row.model_dump() for row in rows]
-    )
+def put_leads(session: Session, rows: Sequence[LeadRow]) -> None:
+    session.execute(upsert(session, Lead).on_conflict_do_nothing(), [row._asdict() for row in rows])
 
 
-def leads(session: Session, ids: Iterable[UUID]) -> dict[UUID, Lead]:
-    rows = session.execute(select(Lead).where(_LEAD.id.in_(list(ids)))).scalars()
-    return {row.id: row for row in rows}
+def leads(session: Session, ids: Iterable[UUID]) -> dict[UUID, LeadRow]:
+    rows = session.execute(select(*_LEAD_COLUMNS).where(_LEAD.id.in_(list(ids))))
+    return {row.id: LeadRow._make(row) for row in rows}
 
 
 def put_owners(session: Session, owners: Sequence[tuple[str, UUID]], at: datetime) -> None:
@@ -136,27 +156,23 @@ def keys_of(session: Session, profiles: Iterable[UUID]) -> set[str]:
     )
 
 
-def deliveries_of(session: Session, contact_keys: Iterable[str]) -> list[Delivery]:
+def deliveries_of(session: Session, contact_keys: Iterable[str]) -> list[DeliveryRow]:
     """The deliveries to these contacts."""
-    return list(
-        session.execute(
-            select(Delivery).where(_DELIVERY.contact_key.in_(list(contact_keys)))
-        ).scalars()
+    rows = session.execute(
+        select(*_DELIVERY_COLUMNS).where(_DELIVERY.contact_key.in_(list(contact_keys)))
     )
+    return [DeliveryRow._make(row) for row in rows]
 
 
-def last_lead(session: Session, contact_keys: Iterable[str], before: datetime) -> Lead | None:
+def last_lead(session: Session, contact_keys: Iterable[str], before: datetime) -> LeadRow | None:
     """The last lead of these contacts at a moment."""
-    return (
-        session.execute(
-            select(Lead)
-            .where(_LEAD.contact_key.in_(list(contact_keys)), _LEAD.submitted_at <= before)
-            .order_by(_LEAD.submitted_at.desc(), _LEAD.id)
-            .limit(1)
-        )
-        .scalars()
-        .first()
-    )
+    row = session.execute(
+        select(*_LEAD_COLUMNS)
+        .where(_LEAD.contact_key.in_(list(contact_keys)), _LEAD.submitted_at <= before)
+        .order_by(_LEAD.submitted_at.desc(), _LEAD.id)
+        .limit(1)
+    ).first()
+    return LeadRow._make(row) if row else None
 
 
 def knows_contact(session: Session, contact_key: str) -> bool:

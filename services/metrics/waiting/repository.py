@@ -5,11 +5,12 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import delete, func, insert, or_, select, update
+from sqlalchemy import delete, func, or_, select, update
 from sqlalchemy.sql.elements import ColumnElement
 from sqlmodel import Session
 
-from services.metrics.tables import columns, upsert
+from services.metrics.bulk import Bulk
+from services.metrics.tables import columns
 from services.metrics.waiting.models import Waiting
 
 _WAITING: Any = columns(Waiting)
@@ -36,17 +37,17 @@ class Waiter(NamedTuple):
 
 _COLUMNS = tuple(getattr(Waiting, name) for name in Waiter._fields)
 
+_ADD = Bulk(Waiting, Waiter._fields)
+_ADD_ONCE = Bulk(Waiting, Waiter._fields, lambda statement: statement.on_conflict_do_nothing())
+
 
 def add(session: Session, waiters: Sequence[Waiter]) -> None:
-    session.execute(insert(Waiting), [waiter._asdict() for waiter in waiters])
+    _ADD.write(session, waiters)
 
 
 def add_once(session: Session, waiters: Sequence[Waiter]) -> None:
     """Add those whose id is not there yet."""
-    session.execute(
-        upsert(session, Waiting).on_conflict_do_nothing(),
-        [waiter._asdict() for waiter in waiters],
-    )
+    _ADD_ONCE.write(session, waiters)
 
 
 def due(session: Session, kinds: Collection[str], now: datetime, limit: int) -> list[Waiter]:
@@ -67,6 +68,18 @@ def of_deliveries(session: Session, kind: str, ids: Sequence[UUID]) -> list[Wait
         select(*_COLUMNS).where(_WAITING.delivery_id.in_(ids), _WAITING.kind == kind)
     )
     return [Waiter._make(row) for row in rows]
+
+
+def crowded(session: Session, kind: str, ids: Sequence[UUID]) -> list[UUID]:
+    """Those of these deliveries for which more than one of a kind waits."""
+    return list(
+        session.execute(
+            select(_WAITING.delivery_id)
+            .where(_WAITING.delivery_id.in_(ids), _WAITING.kind == kind)
+            .group_by(_WAITING.delivery_id)
+            .having(func.count() > 1)
+        ).scalars()
+    )
 
 
 def with_ids(session: Session, ids: Sequence[UUID]) -> set[UUID]:
@@ -103,15 +116,17 @@ def nudge(
     """Something became known: make due what waited for it."""
     conditions: list[ColumnElement[bool]] = []
     if deliveries:
-        conditions.append(_WAITING.delivery_id.in_(sorted(deliveries)))
+        conditions.append(_WAITING.delivery_id.in_(list(deliveries)))
     if contact_keys:
-        conditions.append(_WAITING.contact_key.in_(sorted(contact_keys)))
+        conditions.append(_WAITING.contact_key.in_(list(contact_keys)))
     if profiles:
-        conditions.append(_WAITING.profile_id.in_(sorted(profiles)))
+        conditions.append(_WAITING.profile_id.in_(list(profiles)))
     if not conditions:
         return
     # those that are due within moments are left alone: a click's window has to close
     soon = now + _FIRST_RETRY - timedelta(milliseconds=1)
+    if session.execute(select(_WAITING.id).where(_WAITING.due > soon).limit(1)).first() is None:
+        return  # as good as always
     for condition in conditions:
         session.execute(update(Waiting).where(condition, _WAITING.due > soon).values(due=now))
 

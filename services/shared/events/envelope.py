@@ -51,7 +51,10 @@ class Record:
 
     def header(self, name: str) -> str | None:
         """The first header of that name."""
-        return next((value for key, value in self.headers if key == name), None)
+        for key, value in self.headers:  # no generator: this is asked for every record
+            if key == name:
+                return value
+        return None
 
 
 EventT_co = TypeVar("EventT_co", bound=Event, covariant=True)

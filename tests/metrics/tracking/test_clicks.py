@@ -6,7 +6,6 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from services.metrics.tracking import service as tracking
 from services.shared.errors import DatabaseUnavailable
 from services.shared.events.engagements import EngagementClicked, EngagementDisplayed
 from services.shared.events.push import PushSent
@@ -70,10 +69,10 @@ class TestRedirect:
     async def test_it_redirects_when_nothing_can_be_stored_and_counts_that(
         self, bench: Bench, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        def full(*_: Any) -> None:
+        async def full(_work: Any) -> None:
             raise DatabaseUnavailable
 
-        monkeypatch.setattr(tracking.waiting, "add", full)
+        monkeypatch.setattr(bench.ground.database, "transaction", full)
         answer = await bench.click(uuid4())
         assert answer.status_code == 302
         value = bench.ground.registry.get_sample_value(
