@@ -36,11 +36,8 @@ class Person:
 class Crowd:
     """Everybody, and how far they are."""
 
-    def __init__(
-        self, client: Client, shop: Client, postbox: Postbox, book: Book, seed: int
-    ) -> None:
+    def __init__(self, client: Client, postbox: Postbox, book: Book, seed: int) -> None:
         self._client = client
-        self._shop = shop
         self._postbox = postbox
         self._book = book
         self._seed = seed
@@ -172,7 +169,7 @@ class Crowd:
         if amount is not None:
             report |= {"amount": amount, "currency": "CNY"}
         async with self._gate:
-            answer = await self._shop.ask("POST", "/v1/engagements", json=report)
+            answer = await self._client.ask("POST", "/v1/engagements", json=report)
         if answer.status_code != 202:
             raise GaveUp(f"a report was answered with {answer.status_code}: {answer.text}")
         if order is not None:
