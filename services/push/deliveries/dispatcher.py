@@ -159,7 +159,7 @@ class Dispatcher:
         """Let results come in: until half of what is on the wire is back, at most a few milliseconds."""
         self._enough = max(1, len(self._flying) // 2)
         self._full.clear()
-        if len(self._results) < self._enough:
+        if self._flying and len(self._results) < self._enough:
             await self._clock.wait(self._full, _TICK)
         else:
             await self._clock.sleep(0)

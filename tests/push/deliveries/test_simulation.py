@@ -176,7 +176,9 @@ class World:
                 process.channel.answer_all()
                 process.channel.script = None
             self.rig.clock.advance(5.0)
-            if not await self.file.read(lambda s: repository.has_open(s, CAMPAIGN)):
+            # an unknown one whose true result is still to come may yet return to planned
+            flying = any(process.dispatcher.status.on_the_wire for process in self.processes)
+            if not flying and not await self.file.read(lambda s: repository.has_open(s, CAMPAIGN)):
                 break
         for process in self.processes:
             await process.dispatcher.close()
