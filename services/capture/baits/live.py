@@ -53,6 +53,8 @@ class LiveBait:
     """A bait with its current form. `staff` are the contacts that are told of its leads."""
 
     id: UUID
+    name: str
+    """The id as text, as events carry it."""
     slug: str
     form: LiveForm
     created_at: datetime
@@ -114,7 +116,14 @@ def live_bait(bait: Bait, row: BaitVersion, keys: ContactKeys) -> LiveBait:
         contact_part(parse_contact(Channel.EMAIL, address), keys) for address in form.document.staff
     )
     return LiveBait(
-        bait.id, bait.slug, form, bait.created_at, bait.changed_at, bait.retired_at, staff
+        bait.id,
+        str(bait.id),
+        bait.slug,
+        form,
+        bait.created_at,
+        bait.changed_at,
+        bait.retired_at,
+        staff,
     )
 
 

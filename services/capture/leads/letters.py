@@ -61,9 +61,10 @@ class Letters:
             contacts.sort(key=lambda contact: contact["channel"] != channel)
             first = contacts[0]
         language = submission.language or form.document.language
+        lead = str(lead_id)
         document = {
-            "lead_id": str(lead_id),
-            "bait_id": str(bait.id),
+            "lead_id": lead,
+            "bait_id": bait.name,
             "bait_slug": bait.slug,
             "bait_version": form.version,
             "language": language,
@@ -76,7 +77,7 @@ class Letters:
             "proof": self._proof(form, submission, language),
         }
         written = to_json(document)
-        event_id = derived("lead.submitted", lead_id)
+        event_id = derived("lead.submitted", lead)
         messages = [_message(LeadSubmitted, written, event_id, first["contact_key"], now)]
         mailed = self._mailed(first, bait)
         if mailed is not None:
@@ -96,8 +97,9 @@ class Letters:
     def _bait_mail(
         self, bait: LiveBait, to: ContactDocument, lead_id: UUID, language: str, now: datetime
     ) -> Message:
+        lead = str(lead_id)
         wish = {
-            "cause": {"kind": "lead", "id": str(lead_id)},
+            "cause": {"kind": "lead", "id": lead},
             "contact": to,
             "template": "bait_mail",
             "language": language,
@@ -106,10 +108,10 @@ class Letters:
                 "link": f"{self._public_url}/r/{self._ground.tokens.sign('r', lead_id)}",
                 "sender": bait.document.sender,
             },
-            "bait_id": str(bait.id),
+            "bait_id": bait.name,
             "verified": False,
         }
-        event_id = derived("push.requested", "lead", lead_id)
+        event_id = derived("push.requested", "lead", lead)
         return _message(PushRequested, to_json(wish), event_id, to["contact_key"], now)
 
     def _notice(
@@ -121,7 +123,7 @@ class Letters:
             "template": "lead_notice",
             "language": bait.document.language,
             "values": {"bait_title": bait.document.title, "link": f"{self._public_url}/people"},
-            "bait_id": str(bait.id),
+            "bait_id": bait.name,
             "verified": False,
         }
         event_id = derived("push.requested", "notice", lead_id, staff["contact_key"])
