@@ -1,4 +1,4 @@
-"""`python -m tests.simulation [--seed N | --seeds COUNT [--first N]]`: replay one seed, or run many."""
+"""`python -m tests.simulation [--seed N | --seeds COUNT [--first N]] [--mailer]`: replay one seed, or run many."""
 
 import argparse
 import sys
@@ -13,6 +13,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, help="replay this one and say all of it")
     parser.add_argument("--seeds", type=int, default=1000)
     parser.add_argument("--first", type=int, default=0)
+    parser.add_argument("--mailer", action="store_true", help="every world has a ledger")
     asked = parser.parse_args()
     seeds = (
         [asked.seed] if asked.seed is not None else range(asked.first, asked.first + asked.seeds)
@@ -21,7 +22,7 @@ def main() -> int:
     begun = time.perf_counter()
     with ground() as on:
         for seed in seeds:
-            report = run(seed, on)
+            report = run(seed, on, mailer=asked.mailer)
             crashes += len(report.crashes)
             points += report.points
             wrong += bool(report.faults)

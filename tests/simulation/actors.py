@@ -13,7 +13,7 @@ from sqlmodel import Session
 
 from services.shared import outbox
 from services.shared.bus import Bus
-from services.shared.clock import EPOCH, Clock
+from services.shared.clock import EPOCH, Clock, VirtualClock
 from services.shared.database import ground_tables
 from services.shared.errors import DatabaseUnavailable, Unavailable
 from services.shared.events import Message, Received, encode
@@ -42,7 +42,7 @@ class Item(NamedTuple):
 class Life:
     """One process from its start to its crash, as an actor sees it."""
 
-    clock: Clock
+    clock: VirtualClock
     bus: Bus
     database: ChaoticDatabase
     relay: type[outbox.Relay]
@@ -64,6 +64,10 @@ class Actor(Protocol):
 
     def waiting(self) -> str | None:
         """What the actor still waits for, beside outbox and lag, which the world looks after."""
+        ...
+
+    async def open_work(self) -> str | None:
+        """The same, where its own tables have to be asked."""
         ...
 
     async def mend(self) -> None:
@@ -150,6 +154,10 @@ class Intake:
     def waiting(self) -> str | None:
         left = len(self._items) - len(self.answered)
         return f"{left} items without an answer" if left else None
+
+    async def open_work(self) -> str | None:
+        """Nothing but what `waiting` says."""
+        return None
 
     async def mend(self) -> None:
         """Nothing is parked here."""
@@ -259,6 +267,10 @@ class Consumer:
     def waiting(self) -> str | None:
         if self._runner is not None and self._runner.stopped:
             return f"the consumer stopped: {self._runner.stopped}"
+        return None
+
+    async def open_work(self) -> str | None:
+        """Nothing but what `waiting` says."""
         return None
 
     async def mend(self) -> None:

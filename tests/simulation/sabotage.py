@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import delete
+from sqlalchemy import delete, update
 from sqlalchemy.dialects.sqlite import insert
 from sqlmodel import Session
 
+from services.push.deliveries.repository import LEDGER
+from services.push.deliveries.service import Ledger, Turn
 from services.shared.bus import Partition
 from services.shared.outbox import OUTBOX, Relay, _message
 from services.shared.runner.positions import POSITIONS
@@ -24,6 +26,16 @@ def move_blindly(
             index_elements=["consumer", "topic", "partition"], set_={"next": to}
         )
     )
+
+
+def send_again(self: Ledger, session: Session, most: int = 500) -> Turn:
+    """`Ledger.reap` that believes a message whose dispatcher died not to be sent."""
+    session.execute(
+        update(LEDGER)
+        .where(LEDGER.c.state.in_(("claimed", "sending")), LEDGER.c.lease_until < self._clock.now())
+        .values(state="planned", claim_token=None)
+    )
+    return Turn()
 
 
 class HastyRelay(Relay):

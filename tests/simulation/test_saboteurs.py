@@ -5,6 +5,9 @@ from typing import Any
 
 import pytest
 
+from services.push.deliveries.dispatcher import Dispatcher
+from services.push.deliveries.repository import LEDGER
+from services.push.deliveries.service import Ledger
 from services.shared import group_commit
 from services.shared.runner import positions
 from tests.simulation import sabotage
@@ -77,6 +80,36 @@ def test_effects_without_a_natural_key_are_found(
 
     monkeypatch.setattr(Consumer, "_act", repeats)
     assert first_fault(on) is not None
+
+
+def test_sending_again_what_was_on_the_wire_is_found(
+    on: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Ledger, "reap", sabotage.send_again)
+    fault = first_fault(on, mailer=True)
+    assert fault is not None
+    assert fault.startswith("push: ")
+
+
+def test_marks_that_are_not_committed_before_sending_are_found(
+    on: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turn = Dispatcher._write
+
+    async def hasty(self: Dispatcher, candidates: Any) -> Any:
+        """What goes out is only noted with the result: a crash in between sends it again."""
+        made = await turn(self, candidates)
+        await self._database.transaction(
+            lambda s: s.execute(
+                LEDGER.update()
+                .where(LEDGER.c.id.in_([row.id for row, _ in made.sending]))
+                .values(state="claimed")
+            )
+        )
+        return made
+
+    monkeypatch.setattr(Dispatcher, "_write", hasty)
+    assert first_fault(on, mailer=True) is not None
 
 
 def test_an_intake_that_says_everything_again_is_harmless(

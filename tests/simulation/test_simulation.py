@@ -4,7 +4,7 @@ import pytest
 
 from tests.simulation.world import Report, ground, run
 
-EACH = 100
+EACH = 50
 
 
 @pytest.mark.parametrize("first", range(0, 1000, EACH))
@@ -16,8 +16,8 @@ def test_whatever_crashes_nothing_is_lost_doubled_or_out_of_order(first: int) ->
     assert sum(len(report.crashes) for report in reports) >= EACH / 2, "hardly anything died"
 
 
-def _told(wrong: list[Report]) -> str:
-    replay = f"python -m tests.simulation --seed {wrong[0].seed}"
+def _told(wrong: list[Report], options: str = "") -> str:
+    replay = f"python -m tests.simulation --seed {wrong[0].seed}{options}"
     return "\n".join(
         [f"{len(wrong)} seeds went wrong; replay with: {replay}", *map(str, wrong[:3])]
     )
@@ -40,3 +40,11 @@ def test_deaths_come_at_every_kind_of_point() -> None:
         "before an append",
         "after an append",
     }
+
+
+def test_nobody_gets_a_message_twice_and_no_doubt_is_hidden() -> None:
+    """Worlds with a ledger, of which the thousand have but a few: they take longer."""
+    with ground() as on:
+        reports = [run(seed, on, mailer=True) for seed in range(30)]
+    wrong = [report for report in reports if report.faults]
+    assert not wrong, _told(wrong, " --mailer")

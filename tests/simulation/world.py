@@ -22,9 +22,11 @@ from services.shared.telemetry import Telemetry
 from tests.simulation.actors import Actor, Actors, Consumer, Intake, Item, Life
 from tests.simulation.chaos import Chaos, Crash
 from tests.simulation.loop import SteppedLoop
+from tests.simulation.mailer import Mailer
 from tests.simulation.ports import ChaoticBus, ChaoticDatabase, Store
 
 TOPICS = ("leads", "profile-events")
+STARTED = (*TOPICS, "outcomes")
 PATIENCE = 900.0
 """Virtual seconds after which a world that has not come to rest never will."""
 
@@ -89,7 +91,14 @@ def ground() -> Iterator[Ground]:
 class World:
     """Everything of one seed."""
 
-    def __init__(self, seed: int, on: Ground, *, relay: type[outbox.Relay] = outbox.Relay) -> None:
+    def __init__(
+        self,
+        seed: int,
+        on: Ground,
+        *,
+        relay: type[outbox.Relay] = outbox.Relay,
+        mailer: bool = False,
+    ) -> None:
         self.rng = random.Random(seed)
         self.clock = VirtualClock()
         self.chaos = Chaos(self.rng, self.clock, trouble=self.rng.choice((0.0, 0.02, 0.05)))
@@ -107,6 +116,8 @@ class World:
         actors: list[Actor] = [self.intake, people]
         if downstream:
             actors.append(self._consumer("figures", TOPICS, items, says=False))
+        if self.rng.random() < 0.03 or mailer:
+            actors.append(Mailer(items, self.clock, self.chaos))
         for actor in actors:
             self.actors.by_name[actor.name] = actor
 
@@ -182,7 +193,7 @@ class World:
         self, loop: SteppedLoop, bus: ChaoticBus, databases: dict[str, ChaoticDatabase]
     ) -> None:
         stop = asyncio.Event()
-        await bus.start(TOPICS)
+        await bus.start(STARTED)
         tasks = []
         for name, actor in self.actors.by_name.items():
             life = Life(self.clock, bus, databases[name], self._relay, self.rng, self._telemetry)
@@ -198,7 +209,9 @@ class World:
                     for actor in self.actors.by_name.values():
                         await actor.mend()
         stop.set()
-        await asyncio.gather(*tasks)
+        for outcome in await asyncio.gather(*tasks, return_exceptions=True):
+            if isinstance(outcome, Exception):
+                self.report.faults.append(f"a loop ended: {outcome!r}")
         await bus.close()
 
     async def _unfinished(self, bus: ChaoticBus) -> list[str]:
@@ -214,7 +227,7 @@ class World:
             for partition, end in (await bus.ends(actor.topics)).items():
                 if (behind := end - at.get(partition.topic, 1)) > 0:
                     found.append(f"{name}: {behind} behind in {partition.topic}")
-            if reason := actor.waiting():
+            if reason := actor.waiting() or await actor.open_work():
                 found.append(f"{name}: {reason}")
         return found
 
