@@ -189,10 +189,11 @@ def store(session: Session, people: Sequence[Someone]) -> None:
     )
 
 
-def _store_one(session: Session, one: Someone) -> None:
-    def key(*parts: object) -> UUID:
-        return uuid5(one.id, " ".join(map(str, parts)))
+def _key(one: Someone, *parts: object) -> UUID:
+    return uuid5(one.id, " ".join(map(str, parts)))
 
+
+def _store_one(session: Session, one: Someone) -> None:
     own = {"profile_id": one.id, "at": one.created_at}
     profile = {
         "id": one.id,
@@ -207,7 +208,12 @@ def _store_one(session: Session, one: Someone) -> None:
     insert_rows(session, PROFILES, [profile])
     insert_rows(session, TAGS, [own | {"tag": tag, "source": "s"} for tag in one.tags])
     leads = [
-        own | {"lead_id": key("lead", n), "bait_id": BAIT_IDS[BAITS.index(bait)], "bait_slug": bait}
+        own
+        | {
+            "lead_id": _key(one, "lead", n),
+            "bait_id": BAIT_IDS[BAITS.index(bait)],
+            "bait_slug": bait,
+        }
         for n, bait in enumerate(one.leads)
     ]
     insert_rows(session, table_of(HandledLead), leads)
@@ -223,9 +229,14 @@ def _store_one(session: Session, one: Someone) -> None:
             | {"source": "old", "newest": False, "text_value": None, "number_value": None}
         )
     insert_rows(session, FIELDS, values)
+    _store_contacts(session, one)
+    _store_doings(session, one)
+
+
+def _store_contacts(session: Session, one: Someone) -> None:
     contacts = [
         {
-            "contact_key": key("contact", n).hex,
+            "contact_key": _key(one, "contact", n).hex,
             "profile_id": one.id,
             "position": n,
             "channel": channel,
@@ -241,7 +252,7 @@ def _store_one(session: Session, one: Someone) -> None:
     ]
     insert_rows(session, CONTACTS, contacts)
     consents = [
-        own
+        {"profile_id": one.id, "at": one.created_at}
         | {
             "purpose": purpose,
             "channel": channel,
@@ -253,12 +264,15 @@ def _store_one(session: Session, one: Someone) -> None:
         for (purpose, channel), given in one.consents.items()
     ]
     insert_rows(session, CONSENTS, consents)
+
+
+def _store_doings(session: Session, one: Someone) -> None:
     facts = [
         {
             "profile_id": one.id,
             "kind": kind,
             "at": at,
-            "fact_id": key("fact", n),
+            "fact_id": _key(one, "fact", n),
             "bait_id": bait,
             "campaign_id": campaign,
         }
