@@ -73,7 +73,7 @@ class Bench:
     def lead(self, *contacts: str | ContactPart, **changes: Any) -> LeadSubmitted:
         """A lead of these contacts; texts are e-mail addresses. `consent` adds marketing by e-mail."""
         parts = tuple(self.contact(c) if isinstance(c, str) else c for c in contacts)
-        consents = ()
+        consents: tuple[ConsentPart, ...] = ()
         if changes.pop("consent", False):
             consents = (self.consent(),)
         return LeadSubmitted(

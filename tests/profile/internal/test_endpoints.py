@@ -52,7 +52,7 @@ async def test_match_by_contact_and_by_id(bench: Bench, inside: dict[str, str]) 
     assert by_contact["profile_id"] == str(state.profile_id)
     assert by_contact["contact_keys"] == [c.contact_key for c in state.contacts]
     assert await match(profile_id=str(state.profile_id)) == by_contact
-    nobody = {"profile_id": None, "contact_keys": [], "alias_of": None}
+    nobody: dict[str, Any] = {"profile_id": None, "contact_keys": [], "alias_of": None}
     assert await match(channel="email", address="nothing") == nobody
     assert await match(profile_id=str(bench.ground.ids.new())) == nobody
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from uuid import UUID
 
@@ -355,6 +356,7 @@ class TestTwoProcesses:
         bench = postgres_bench
         other = PostgresDatabase(migrated_postgres_url, "profile", SystemClock())
         phone = bench.contact("13800138000", Channel.PHONE)
+        handle = bench.intake.handle
         try:
             for round_number in range(10):
                 leads = [
@@ -363,8 +365,8 @@ class TestTwoProcesses:
                     for n in range(20)
                 ]
                 await asyncio.gather(
-                    bench.database.transaction(lambda s, b=leads[:20]: bench.intake.handle(s, b)),
-                    other.transaction(lambda s, b=leads[20:]: bench.intake.handle(s, b)),
+                    bench.database.transaction(partial(handle, events=leads[:20])),
+                    other.transaction(partial(handle, events=leads[20:])),
                 )
         finally:
             await other.close()
