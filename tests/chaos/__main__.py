@@ -3,7 +3,8 @@
     SEED=7        this seed; otherwise one of the clock, printed
     SEEDS=20      so many seeds in a row, from SEED on (1 unless said)
     ONLY=crash    these cases, with commas between
-    SHORT=1       the form that the tests run
+    FULL=1        5,000 submissions and recipients in place of 2,000, and more kills
+    SHORT=1       the form that the tests run: 300 of each
     SABOTAGE=1    with each saboteur in turn: every run has to turn red; SABOTAGE=name: with this one
     KEEP=1        leave what each run wrote under build/chaos/
 
@@ -37,7 +38,7 @@ def main() -> int:
     if wrong := [word for word in only if word not in CASES]:
         sys.stderr.write(f"no case is called {wrong[0]}; there are: {', '.join(CASES)}\n")
         return 2
-    size = crash.SHORT if os.environ.get("SHORT") else crash.FULL
+    size = _size()
     saboteurs = _saboteurs()
     verdicts = []
     for name in only:
@@ -53,6 +54,12 @@ def main() -> int:
                 print(verdict.line(), flush=True)
                 write(BUILD / "chaos.json", verdicts)
     return _status(verdicts)
+
+
+def _size() -> crash.Size:
+    if os.environ.get("SHORT"):
+        return crash.SHORT
+    return crash.FULL if os.environ.get("FULL") else crash.NORMAL
 
 
 def _saboteurs() -> list[str | None]:

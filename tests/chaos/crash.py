@@ -35,6 +35,7 @@ _STANDSTILL = 12.0
 
 _CAMPAIGN_STANDSTILL = 30.0
 _COUNTERS_SECONDS = 12.0
+_UNSTORED = "an engagement was not stored"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,8 @@ class Size:
     delay: float = 0.01
 
 
-FULL = Size(2000, 2000, 4, 4, lanes=4)
+FULL = Size(5000, 5000, 12, 12, lanes=10)
+NORMAL = Size(2000, 2000, 4, 4, lanes=4)
 SHORT = Size(300, 300, 1, 2, lanes=2)
 
 BAIT: dict[str, Any] = {
@@ -277,6 +279,7 @@ async def _judge(scene: Scene, book: Book) -> None:
         ledger=stores.ledger(),
         suppressed=stores.suppressed(),
         recipients=scene.recipients,
+        unstored=scene.victim.logs().count(_UNSTORED),
     )
     if scene.campaign_id:
         evidence.counters = await _settled_counters(scene, expected_counters(evidence))

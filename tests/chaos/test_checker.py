@@ -133,6 +133,13 @@ def test_counters_are_off_by_as_much_as_they_differ() -> None:
     assert found.counters_off == 4
 
 
+def test_a_click_may_be_missing_that_the_system_says_it_could_not_store() -> None:
+    none = {"campaign clicked": 0}
+    assert examine(replace(right(), counters=none, unstored=1)).counters_off == 0
+    assert examine(replace(right(), counters=none, unstored=0)).counters_off == 1
+    assert examine(replace(right(), counters={"bait submitted": 1}, unstored=1)).counters_off == 1
+
+
 def test_unknown_beyond_its_bound_is_red() -> None:
     verdict = Verdict("crash", "embedded", 1, unknown=65, unknown_bound=64)
     assert not verdict.ok
