@@ -116,7 +116,9 @@ def _outcome(kind: str, details: Mapping[str, Any]) -> Sentence:
     text = (f"{message[0]}（{channel[0]}）{zh}", f"{message[1]} ({channel[1]}) {en}")
     if not channel[0]:
         text = (f"{message[0]}{zh}", f"{message[1]} {en}")
-    return Sentence(icon, tone, text, _words(details, "reason", "code"))
+    # what a provider says to a message that it takes ("250") tells a reader nothing
+    told = ("reason",) if kind == "push.sent" else ("reason", "code")
+    return Sentence(icon, tone, text, _words(details, *told))
 
 
 def _consent(kind: str, details: Mapping[str, Any]) -> Sentence:

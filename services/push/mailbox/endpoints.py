@@ -1,5 +1,6 @@
 """The local mailbox: `/mailbox` for operators, `/mailbox/messages` for programs."""
 
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from email.message import EmailMessage
@@ -139,7 +140,8 @@ def _pages(pages: Pages) -> APIRouter:
             "cache-control": "no-store",
             "referrer-policy": "no-referrer",
         }
-        return Response(text, media_type="text/html; charset=utf-8", headers=headers)
+        drawn_text = in_a_new_tab(text)
+        return Response(drawn_text, media_type="text/html; charset=utf-8", headers=headers)
 
     @shown.get("/{mail_id}/raw")
     async def raw(request: Request, _caller: OperatorPage, mail_id: UUID) -> Response:
@@ -151,6 +153,13 @@ def _pages(pages: Pages) -> APIRouter:
         return Response(row.raw, media_type="message/rfc822", headers=headers)
 
     return shown
+
+
+def in_a_new_tab(text: str) -> str:
+    """A message's HTML whose links open beside the mailbox: no page of ours is drawn within a frame."""
+    base = '<base target="_blank">'
+    head = re.search(r"<head[^>]*>", text, re.IGNORECASE)
+    return f"{text[: head.end()]}{base}{text[head.end() :]}" if head else base + text
 
 
 def _ground(request: Request) -> Ground[object]:  # type: ignore[type-var]  # only its database
