@@ -3,7 +3,7 @@
 from datetime import date
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 
 from services.metrics.funnel.report import By
 from services.metrics.funnel.schemas import FunnelReport
@@ -14,6 +14,18 @@ from services.shared.web.languages import language_of
 from services.shared.web.openapi import problems
 
 _THING = r"^[A-Za-z0-9._-]{1,64}$"
+
+
+def _question(
+    by: By = "bait",
+    since: Annotated[date | None, Query(alias="from", description="First day.")] = None,
+    until: Annotated[date | None, Query(alias="to", description="Last day.")] = None,
+    bait: Annotated[str | None, Query(pattern=_THING, description="A bait's slug or id.")] = None,
+    campaign: Annotated[str | None, Query(pattern=_THING, description="A campaign's id.")] = None,
+    after: Annotated[str | None, Query(pattern=_THING, description="Last page's `next`.")] = None,
+    limit: Annotated[int, Query(ge=1, le=500)] = 100,
+) -> Question:
+    return Question(by, since, until, bait, campaign, after, limit)
 
 
 def router(desk: FunnelDesk) -> APIRouter:
@@ -29,23 +41,8 @@ def router(desk: FunnelDesk) -> APIRouter:
         responses=problems(401, 403, 422, 503),
     )
     async def read_funnel(
-        request: Request,
-        _caller: ReadCaller,
-        by: By = "bait",
-        since: Annotated[date | None, Query(alias="from", description="First day.")] = None,
-        until: Annotated[date | None, Query(alias="to", description="Last day.")] = None,
-        bait: Annotated[
-            str | None, Query(pattern=_THING, description="A bait's slug or id.")
-        ] = None,
-        campaign: Annotated[
-            str | None, Query(pattern=_THING, description="A campaign's id.")
-        ] = None,
-        after: Annotated[
-            str | None, Query(pattern=_THING, description="`next` of the last page.")
-        ] = None,
-        limit: Annotated[int, Query(ge=1, le=500)] = 100,
+        request: Request, _caller: ReadCaller, question: Annotated[Question, Depends(_question)]
     ) -> FunnelReport:
-        question = Question(by, since, until, bait, campaign, after, limit)
         return await desk.report(question, chinese=language_of(request) == "zh-CN")
 
     return routes
