@@ -125,17 +125,18 @@ async def test_when_too_many_wait_the_next_is_refused_and_the_others_are_not(
     database: CountingDatabase, commit: GroupCommit[str, str]
 ) -> None:
     database.open.clear()
-    waiting = [asyncio.ensure_future(commit.submit(f"w{number}")) for number in range(150)]
-    await eventually(lambda: commit.waiting >= 100, "the queue is full")
+    items = [f"w{number}" for number in range(150)]
+    waiting = [asyncio.ensure_future(commit.submit(item)) for item in items[:50]]
+    await eventually(lambda: database.batches, "a first batch is being written")
+    waiting += [asyncio.ensure_future(commit.submit(item)) for item in items[50:]]
+    await eventually(lambda: commit.waiting == 100, "the queue is full")
     with pytest.raises(Unavailable) as refused:
         await commit.submit("one too many")
     assert refused.value.retry_after is not None
     database.open.set()
     async with asyncio.timeout(10):
-        outcomes = await asyncio.gather(*waiting, return_exceptions=True)
-    done = {outcome.lower() for outcome in outcomes if isinstance(outcome, str)}
-    assert len(done) >= 100
-    assert await words(database) == done
+        assert await asyncio.gather(*waiting) == [item.upper() for item in items]
+    assert await words(database) == set(items)
 
 
 async def test_with_the_database_away_all_are_refused_and_nothing_is_kept(
