@@ -32,7 +32,7 @@ from tests.push.deliveries.rig import CAMPAIGN, OK, FakeChannel, LedgerRig
 SEEDS = int(os.environ.get("BAITWELL_TEST_SEEDS", "200"))
 ONE = os.environ.get("BAITWELL_TEST_SEED")
 PEOPLE = 8
-CHUNKS = 8
+CHUNKS = max(8, SEEDS // 25)
 LEASE = 30.0
 
 
