@@ -117,9 +117,12 @@ def _add_parked(parked: argparse.ArgumentParser) -> None:
 
 
 def _run(parsed: argparse.Namespace) -> int:
+    if parsed.channels and parsed.service != "push":
+        raise SetupError("--channels is for `run push`")
     if parsed.service == "all":
         return run(_run_all())
-    return run(_run_one(parsed.service))
+    overrides = {"channels": parsed.channels} if parsed.channels else {}
+    return run(_run_one(parsed.service, overrides))
 
 
 async def _run_all() -> int:
@@ -153,13 +156,13 @@ def _welcome(_embedded: Embedded, settings: Settings, first_key: str | None) -> 
     sys.stdout.flush()
 
 
-async def _run_one(name: str) -> int:
+async def _run_one(name: str, overrides: dict[str, str]) -> int:
     # imported here: the one-process mode has no use for PostgreSQL and Kafka
     from services.shared.process.scaled import open_scaled
 
-    settings = load_settings(KINDS[name].settings, name)
+    settings = load_settings(KINDS[name].settings, name, **overrides)
     listener = listen(settings.host, settings.port)
-    app = await open_scaled(KINDS[name], f"{name}-{settings.port}")
+    app = await open_scaled(KINDS[name], f"{name}-{settings.port}", overrides)
     await serve(app, listener, lambda: log.info("%s is ready on port %d", name, settings.port))
     return 0
 

@@ -1,6 +1,6 @@
 """One service in one process, on PostgreSQL and Kafka."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from types import ModuleType
 from typing import Any
@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 from sqlalchemy import Connection, MetaData, text
+from sqlalchemy.exc import DBAPIError
 
 from services.shared.app import create_app
 from services.shared.auth import migrations as auth_migrations
@@ -39,9 +40,11 @@ def secret(value: SecretStr | None, variable: str) -> str:
     return value.get_secret_value()
 
 
-async def open_scaled(kind: ServiceKind, member: str) -> FastAPI:
+async def open_scaled(
+    kind: ServiceKind, member: str, overrides: Mapping[str, Any] | None = None
+) -> FastAPI:
     """Build the app of one service. Raises `SetupError` when its schema is too old or too new."""
-    settings = load_settings(kind.settings, kind.name)
+    settings = load_settings(kind.settings, kind.name, **(overrides or {}))
     url = secret(settings.database_url, "BAITWELL_DATABASE_URL")
     internal_key = secret(settings.internal_key, "BAITWELL_INTERNAL_KEY")
     clock = SystemClock()
@@ -145,7 +148,7 @@ async def _require_current(database: PostgresDatabase, package: ModuleType) -> N
     try:
         async with database.engine.connect() as connection:
             current = await connection.run_sync(lambda c: migrations.check(c, package))
-    except OSError as error:
+    except (OSError, DBAPIError) as error:
         raise SetupError(
             "PostgreSQL does not answer: is BAITWELL_DATABASE_URL right, and does it run?"
         ) from error

@@ -3,12 +3,16 @@
 import asyncio
 import threading
 import time
+from collections.abc import Coroutine
+from typing import Any, TypeVar
 
 from services.shared.bus import Batch, Bus, Subscription
 from services.shared.events import Record
 from tests.components.waiting import eventually
 from tests.contract.bus.readers import Reader, Store, new_key, numbered, values
 from tests.contract.bus.stands import Stand, collect, has_joined, new_group
+
+T = TypeVar("T")
 
 BOTH = ["leads", "views"]
 
@@ -148,8 +152,8 @@ class Sleeper:
         self._thread = threading.Thread(target=self.loop.run_forever)
         self._thread.start()
 
-    async def run(self, what: object) -> object:
-        future = asyncio.run_coroutine_threadsafe(what, self.loop)  # type: ignore[arg-type]
+    async def run(self, what: Coroutine[Any, Any, T]) -> T:
+        future = asyncio.run_coroutine_threadsafe(what, self.loop)
         return await asyncio.wrap_future(future)
 
     def stop(self) -> None:
@@ -193,15 +197,15 @@ async def test_a_member_that_overslept_changes_nothing(stand: Stand, bus: Bus) -
     else:
         sleeper = Sleeper()
         try:
-            other: Bus = await sleeper.run(stand.bus())  # type: ignore[assignment]
-            asleep: Subscription = await sleeper.run(  # type: ignore[assignment]
+            other: Bus = await sleeper.run(stand.bus())
+            asleep: Subscription = await sleeper.run(
                 other.subscribe(group, "zombie", ["leads"], zombie.positions)
             )
-            held = [await sleeper.run(_first_batch(asleep))]  # type: ignore[list-item]
+            held = [await sleeper.run(_first_batch(asleep))]
             sleeper.stop()
             assert await _succeeds(stand, store, group, key) == [0, 1, 2, 3]
             sleeper.wake()
-            held += await sleeper.run(asleep.fetch(100, 0.0))  # type: ignore[operator]
+            held += await sleeper.run(asleep.fetch(100, 0.0))
             await sleeper.run(other.close())
         finally:
             sleeper.end()

@@ -160,7 +160,7 @@ asyncio.run(main())
     async def test_an_unreadable_message_fails_its_publisher_alone(self, bus: SqliteBus) -> None:
         broken = asyncio.ensure_future(bus.publish(numbered("leads", "\ud800", 1)))
         sound = asyncio.ensure_future(bus.publish(numbered("leads", "k", 1)))
-        assert await sound is None
+        await sound
         with pytest.raises(UnicodeEncodeError):
             await broken
 
