@@ -117,7 +117,9 @@ def written(rig: LedgerRig, name: str, language: str, values: dict[str, str]) ->
     piece = contents.load(None, [key])[key].for_person(values, {})  # type: ignore[arg-type]
     content = piece.content
     assert content.html is not None
-    return tuple(render(part, piece.values) for part in (content.subject, content.text, content.html))
+    return tuple(
+        render(part, piece.values) for part in (content.subject, content.text, content.html)
+    )
 
 
 async def test_the_bait_mail_in_both_languages_escapes_what_it_is_given(rig: LedgerRig):
@@ -131,7 +133,12 @@ async def test_the_bait_mail_in_both_languages_escapes_what_it_is_given(rig: Led
 
 
 async def test_the_notice_says_how_many_of_what(rig: LedgerRig):
-    values = {"bait_title": "Prices", "link": "https://x.example/people", "count": "3", "list": "P × 3"}
+    values = {
+        "bait_title": "Prices",
+        "link": "https://x.example/people",
+        "count": "3",
+        "list": "P × 3",
+    }
     subject, text, _ = written(rig, "lead_notice", "en", values)
     assert subject == "3 new for Prices"
     assert "P × 3" in text
