@@ -86,7 +86,7 @@ def _wait_for_people(system: Embedded, recipients: int) -> str:
 def _start(system: Embedded, segment: str) -> None:
     variables = [
         {"name": "name", "type": "text", "field": "name", "default": "friend"},
-        {"name": "city", "type": "text", "field": "city", "default": ""},
+        {"name": "city", "type": "text", "field": "city", "default": "town"},
     ]
     text = texts.TEXT.replace("{{ link }}", "https://shop.example/catalogue")
     html = texts.HTML.replace("{{ link }}", "https://shop.example/catalogue")
