@@ -14,6 +14,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from services.shared.clock import Clock
 from services.shared.database.base import WAKE, Dialect, Work
+from services.shared.database.types import read_json, write_json
 from services.shared.errors import DatabaseUnavailable
 
 T = TypeVar("T")
@@ -36,6 +37,8 @@ class PostgresDatabase:
             max_overflow=0,
             pool_timeout=5,
             pool_pre_ping=False,
+            json_serializer=write_json,
+            json_deserializer=read_json,
             hide_parameters=True,  # the text of an error may be logged: nothing personal in it
             connect_args={
                 "server_settings": {"search_path": schema, "timezone": "UTC"},

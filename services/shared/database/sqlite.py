@@ -22,6 +22,7 @@ from sqlalchemy.pool import QueuePool, StaticPool
 from sqlmodel import Session
 
 from services.shared.database.base import WAKE, Dialect, Work
+from services.shared.database.types import read_json, write_json
 from services.shared.errors import DatabaseUnavailable, SetupError
 
 T = TypeVar("T")
@@ -182,7 +183,14 @@ def _writer_engine(path: Path, synchronous: str) -> Engine:
         return connection
 
     # the text of an error may be logged: no parameters in it, which are personal
-    engine = create_engine("sqlite://", poolclass=StaticPool, creator=connect, hide_parameters=True)
+    engine = create_engine(
+        "sqlite://",
+        poolclass=StaticPool,
+        creator=connect,
+        hide_parameters=True,
+        json_serializer=write_json,
+        json_deserializer=read_json,
+    )
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
@@ -205,6 +213,8 @@ def _reader_engine(path: Path) -> Engine:
         pool_size=_SCAN_THREADS + 1,
         creator=connect,
         hide_parameters=True,
+        json_serializer=write_json,
+        json_deserializer=read_json,
     )
 
     @event.listens_for(engine, "begin")

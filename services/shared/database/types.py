@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Any
 
+from pydantic_core import from_json, to_json
 from sqlalchemy import (
     JSON,
     BigInteger,
@@ -20,6 +21,16 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from services.shared.clock import from_micros, to_micros
+
+
+def write_json(value: Any) -> str:
+    """A document as text; several times quicker than the standard library, which every event would pay."""
+    return to_json(value).decode()
+
+
+def read_json(text: str | bytes) -> Any:
+    """The document of a text."""
+    return from_json(text)
 
 
 class Moment(TypeDecorator[datetime]):
