@@ -11,11 +11,9 @@ from tests.chaos.crowd import SLUG
 
 async def counters(client: Client, campaign_id: str) -> dict[str, int]:
     """The counters that the sets are compared with, by `<where> <stage>`."""
-    baits = await client.call("GET", "/v1/funnel", params={"by": "bait", "bait": SLUG})
-    campaigns = await client.call(
-        "GET", "/v1/funnel", params={"by": "campaign", "campaign": campaign_id}
-    )
-    everything = await client.call("GET", "/v1/funnel", params={"by": "channel"})
+    baits = await client.call("GET", f"/v1/funnel?by=bait&bait={SLUG}")
+    campaigns = await client.call("GET", f"/v1/funnel?by=campaign&campaign={campaign_id}")
+    everything = await client.call("GET", "/v1/funnel?by=channel")
     return {
         **_of_bait(next((i["bait"] for i in baits["items"] if i["label"] == SLUG), None)),
         **_of_campaign(campaigns["items"][0]["campaign"] if campaigns["items"] else None),

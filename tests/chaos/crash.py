@@ -35,6 +35,9 @@ _STANDSTILL = 12.0
 
 _CAMPAIGN_STANDSTILL = 30.0
 _COUNTERS_SECONDS = 12.0
+_LATEST = 0.15
+"""Seconds: a kill comes at most so long after what it waits for."""
+
 _UNSTORED = "an engagement was not stored"
 
 
@@ -139,7 +142,7 @@ async def run(folder: Path, seed: int, size: Size, saboteur: str | None = None) 
 async def _play(scene: Scene) -> None:
     reading = asyncio.create_task(scene.crowd.read_mail())
     try:
-        await scene.client.call("POST", "/v1/baits", json=BAIT)
+        await scene.client.call("POST", "/v1/baits", BAIT)
         await _submissions(scene)
         if not scene.size.recipients:
             return
@@ -186,10 +189,10 @@ async def _campaign(scene: Scene) -> None:
     """A campaign to everybody, and `kill -9` at random moments of it."""
     client, size = scene.client, scene.size
     rule = {"bait": SLUG}  # also who did not agree or verify: the policy has to stop these
-    segment = await client.call("POST", "/v1/segments", json={"name": "All", "rule": rule})
-    template = await client.call("POST", "/v1/templates", json=TEMPLATE)
+    segment = await client.call("POST", "/v1/segments", {"name": "All", "rule": rule})
+    template = await client.call("POST", "/v1/templates", TEMPLATE)
     draft = {"name": "Autumn", "segment_id": segment["id"], "template_id": template["id"]}
-    campaign = await client.call("POST", "/v1/campaigns", json=draft)
+    campaign = await client.call("POST", "/v1/campaigns", draft)
     scene.campaign_id = campaign["id"]
     chance = random.Random(f"campaign {scene.seed}")
     # one of them early, while it is still being planned
@@ -227,12 +230,13 @@ async def _strike_when(
     reached: Callable[[], bool],
     work: "asyncio.Task[None]",
 ) -> None:
-    """Kill a moment after `reached`, unless the work is over by then."""
+    """Kill a moment after `reached`; not at all when the work ends before that."""
     while not reached() and not work.done():  # noqa: ASYNC110  # a counter has no event
         await asyncio.sleep(0.005)
-    await asyncio.sleep(chance.uniform(0.0, 0.3))
-    if not work.done():
-        await scene.victim.strike()
+    if work.done():
+        return
+    await asyncio.sleep(chance.uniform(0.0, _LATEST))
+    await scene.victim.strike()
 
 
 async def _quiet(scene: Scene) -> None:

@@ -81,15 +81,15 @@ class Crowd:
             answer = await self._client.ask(
                 "POST",
                 f"/v1/baits/{SLUG}/leads",
-                json={
+                body={
                     "contact": {"email": address},
                     "consents": {"marketing.email": True} if person.agrees else {},
                     "language": "en",
                 },
                 headers={"idempotency-key": f"{self._seed}-{person.number}-{time}"},
             )
-        if answer.status_code != 202:
-            raise GaveUp(f"a submission was answered with {answer.status_code}: {answer.text}")
+        if answer.status != 202:
+            raise GaveUp(f"a submission was answered with {answer.status}: {answer.text}")
         self._book.note("lead", id=answer.json()["lead_id"], address=person.address)
 
     # mail
@@ -109,8 +109,8 @@ class Crowd:
     async def _open(self, mail: Mail) -> None:
         async with self._gate:
             answer = await self._client.ask("POST", mail.links["r"])
-        if answer.status_code != 200:
-            raise GaveUp(f"a bait's link was answered with {answer.status_code}")
+        if answer.status != 200:
+            raise GaveUp(f"a bait's link was answered with {answer.status}")
         if mail.recipient not in self.verified:
             self.verified.add(mail.recipient)
             self._book.note("verified", address=mail.recipient)
@@ -131,17 +131,17 @@ class Crowd:
     async def _follow(self, mail: Mail, what: str, link: str, expected: int) -> None:
         async with self._gate:
             answer = await self._client.ask("GET", link)
-        if answer.status_code != expected:
-            raise GaveUp(f"{what}: a signed link was answered with {answer.status_code}")
+        if answer.status != expected:
+            raise GaveUp(f"{what}: a signed link was answered with {answer.status}")
         self._book.note(what, delivery=mail.delivery)
 
     async def _unsubscribe(self, mail: Mail) -> None:
         assert mail.one_click is not None
         body = {"List-Unsubscribe": "One-Click"}
         async with self._gate:
-            answer = await self._client.ask("POST", mail.one_click, data=body)
-        if answer.status_code != 200:
-            raise GaveUp(f"one-click was answered with {answer.status_code}")
+            answer = await self._client.ask("POST", mail.one_click, form=body)
+        if answer.status != 200:
+            raise GaveUp(f"one-click was answered with {answer.status}")
         self._book.note("unsubscribed", delivery=mail.delivery, address=mail.recipient)
 
     # the shop
@@ -169,9 +169,9 @@ class Crowd:
         if amount is not None:
             report |= {"amount": amount, "currency": "CNY"}
         async with self._gate:
-            answer = await self._client.ask("POST", "/v1/engagements", json=report)
-        if answer.status_code != 202:
-            raise GaveUp(f"a report was answered with {answer.status_code}: {answer.text}")
+            answer = await self._client.ask("POST", "/v1/engagements", body=report)
+        if answer.status != 202:
+            raise GaveUp(f"a report was answered with {answer.status}: {answer.text}")
         if order is not None:
             self._book.note(kind, order=order, amount=amount or 0)
 

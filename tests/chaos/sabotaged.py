@@ -27,7 +27,7 @@ from services.shared.outbox import _message as message_of
 from services.shared.runner import positions
 from services.shared.runner.consumer import ConsumerRunner
 
-_MOMENT = 0.05
+_MOMENT = 0.25
 
 
 def answer_before_the_commit() -> None:

@@ -30,7 +30,7 @@ class Victim(Embedded):
             self._command, self.folder / "baitwell.log", env=dict(self.settings)
         )
         end = time.monotonic() + _READY_SECONDS
-        async with Client(self.url, connections=1) as client:
+        async with Client(self.url) as client:
             while not await client.is_ready():
                 if not self.process.running:
                     raise TooLate(f"it ended while starting:\n{self.process.tail()}")
