@@ -195,8 +195,9 @@ async def _campaign(scene: Scene) -> None:
     campaign = await client.call("POST", "/v1/campaigns", draft)
     scene.campaign_id = campaign["id"]
     chance = random.Random(f"campaign {scene.seed}")
-    # one of them early, while it is still being planned
-    moments = [0, *sorted(chance.uniform(0.02, 0.7) for _ in range(size.kills_pushing - 1))]
+    moments = sorted(chance.uniform(0.02, 0.7) for _ in range(size.kills_pushing))
+    if len(moments) > 1:
+        moments[0] = 0  # while it is still being planned
     await client.call("POST", f"/v1/campaigns/{scene.campaign_id}/start")
     watching = asyncio.create_task(_watch(scene))
     box = scene.postbox

@@ -10,7 +10,7 @@ SEED = 20261123
 
 # What a saboteur needs to be noticed, and no more.
 SUBMISSIONS = crash.Size(200, 0, 2, 0, lanes=2)
-CAMPAIGN = crash.Size(120, 120, 0, 3, lanes=2, delay=0.05)
+CAMPAIGN = crash.Size(120, 120, 0, 1, lanes=4, delay=0.05)
 
 
 @pytest.mark.timeout(300)
