@@ -63,14 +63,14 @@ def build(ground: Ground[CaptureSettings]) -> Service:
     after = AfterParts(state.leads, thanks, FileLinks(ground.tokens), state.files)
     taker = FormTaker(state.desk, state.shelf, ground.contact_keys, ground.registry)
 
+    leads = LeadRoutes(
+        state.desk, state.shelf, origins, ground.contact_keys, thanks, state.baits.delivery
+    )
     return Service(
         name="capture",
         state=state,
         routes=[
-            # the hottest first: routes are tried in their order
-            *LeadRoutes(
-                state.desk, state.shelf, origins, ground.contact_keys, thanks, state.baits.delivery
-            ).routes(),
+            *leads.routes(),
             *HostedPages(ground, state.shelf, taker, drawing, state.views, after).routes(),
             *PlainForms(state.shelf, taker, drawing, origins, thanks).routes(),
             *ResourcePages(ground, state.baits, drawing, after).routes(),
@@ -84,6 +84,7 @@ def build(ground: Ground[CaptureSettings]) -> Service:
             BackgroundTask("views", state.views.run),
             BackgroundTask("tidy", state.tidy.run),
         ],
+        front=leads.front,
         limit=_limit,
         openapi=describe,
     )

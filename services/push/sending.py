@@ -92,6 +92,7 @@ def assemble(ground: Ground[PushSettings], seams: CampaignSeams) -> Sending:
             )
         )
     for dispatcher in dispatchers:
+        dispatcher.traffic = ground.traffic
         database.on_commit(dispatcher.wake)
 
     recovery = Recovery(database, clock)

@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute
 from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp
 
 from services.shared import outbox
 from services.shared.auth.access import caller_of
@@ -52,6 +53,8 @@ class Service:
     ready: dict[str, ReadyCheck] = field(default_factory=dict)
     closers: Sequence[Callable[[], Awaitable[None]]] = ()
     refresh: Callable[[], Awaitable[None]] | None = None
+    front: Callable[[ASGIApp], ASGIApp] | None = None
+    """Stands before the routes, inside the edge: for the one path that is too hot for a router."""
     limit: BodyLimit = lambda _path: DEFAULT_LIMIT
     openapi: Callable[[dict[str, Any]], dict[str, Any]] | None = None
 
@@ -83,6 +86,8 @@ def create_app(service: Service, ground: Ground[Any]) -> FastAPI:
     app.state.engine = engine
     pages = Pages(zone=ground.settings.zone)
     handle_problems(app, lambda request, problem: problem_page(pages, request, problem))
+    if service.front is not None:
+        app.add_middleware(service.front)
     app.add_middleware(
         EdgeMiddleware,
         service=service.name,

@@ -111,17 +111,16 @@ class Relay:
     async def run(self, stop: asyncio.Event) -> None:
         """Relay until `stop` is set; then give the lease back."""
         while not stop.is_set():
-            started = self._pace.start()
+            began = await self._pace.enter()
             try:
                 moved = await self.step()
             except (BusUnavailable, DatabaseUnavailable) as error:
                 log.warning("relay waits: %s", type(error).__name__)
                 await self._clock.wait(stop, _AWAY)
                 continue
+            await self._pace.leave(began, moved)
             if moved == 0:
                 await self._clock.wait(self._wake, _IDLE)
-            else:
-                await self._pace.rest(started, moved)
         self._renewed = float("-inf")
         with contextlib.suppress(DatabaseUnavailable):  # then it runs out by itself
             await self._database.transaction(lambda s: release(s, "relay", self._holder))

@@ -2,38 +2,51 @@
 
 from services.shared.clock import Clock
 
-_RECENT = 0.02
+_CROWD = 16
+"""So many requests at once are full pressure."""
 
 
 class Traffic:
-    """Counts the requests that are being answered. One per process."""
+    """Counts the requests that are being answered, and shares the rest of the loop. One per process.
+
+    All background loops together get what the requests leave: nobody waits, all of it; people wait, down
+    to a fifth of the time, one loop after the other.
+    """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._under_way = 0
-        self._last = float("-inf")
+        self._peak = 0.0
+        self._free_at = float("-inf")
 
     def began(self) -> None:
         """A request has arrived."""
         self._under_way += 1
+        self._peak = max(self._peak, self._under_way)
 
     def ended(self) -> None:
         """It has been answered."""
         self._under_way -= 1
-        self._last = self._clock.monotonic()
 
     @property
-    def busy(self) -> bool:
-        """Whether somebody waits for an answer, or did a moment ago."""
-        return self._under_way > 1 or self._clock.monotonic() - self._last < _RECENT
+    def pressure(self) -> float:
+        """0 while nobody waits for an answer, 1 while a crowd does."""
+        return min(1.0, max(0.0, self._peak - 1) / _CROWD)
+
+    async def enter(self) -> None:
+        """Wait for the turn of a background loop."""
+        while (wait := self._free_at - self._clock.monotonic()) > 0:
+            await self._clock.sleep(wait)
+        self._peak = max(self._under_way, 0.8 * self._peak)
+
+    def leave(self, seconds: float) -> None:
+        """A background loop has worked for `seconds`: the loop belongs to others for a while."""
+        rest = min(4 * seconds * self.pressure, 0.25)
+        self._free_at = max(self._free_at, self._clock.monotonic()) + rest
 
 
 class Pace:
-    """How much a background loop takes at a time, and how long it rests afterwards.
-
-    While nobody waits it takes all it can within 50 ms; while people do, what fits into 8 ms, and then it
-    leaves the loop to them for three times as long as it took.
-    """
+    """How much a background loop takes at a time: what fits into 50 ms, into 5 ms while people wait."""
 
     def __init__(self, traffic: Traffic, clock: Clock, *, most: int) -> None:
         self._traffic = traffic
@@ -44,16 +57,18 @@ class Pace:
     @property
     def limit(self) -> int:
         """How many to take next."""
-        turn = 0.008 if self._traffic.busy else 0.05
-        return max(10, min(self._most, int(turn / self._each)))
+        turn = 0.05 - 0.045 * self._traffic.pressure
+        return max(5, min(self._most, int(turn / self._each)))
 
-    def start(self) -> float:
-        """The moment at which a piece of work begins, for `rest`."""
+    async def enter(self) -> float:
+        """Wait for a turn; the moment at which it begins, for `leave`."""
+        await self._traffic.enter()
         return self._clock.monotonic()
 
-    async def rest(self, started: float, done: int) -> None:
-        """After `done` items: learn how long one takes, and step aside."""
-        seconds = self._clock.monotonic() - started
+    async def leave(self, began: float, done: int) -> None:
+        """After `done` items: learn how long one takes, and let others have the loop."""
+        seconds = self._clock.monotonic() - began
         if done:
             self._each = max(1e-6, 0.7 * self._each + 0.3 * seconds / done)
-        await self._clock.sleep(min(3 * seconds, 0.2) if self._traffic.busy else 0)
+        self._traffic.leave(seconds)
+        await self._clock.sleep(0)

@@ -1,5 +1,6 @@
 """Baits as the ways in see them: compiled once per version, kept in memory, never older than a moment."""
 
+import re
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from services.shared.errors import Gone, NotFound
 
 State = Literal["open", "not_yet", "over", "retired"]
 
+_SLUG = re.compile(r"[a-z0-9-]{1,63}\Z")
 _FRESH_SECONDS = 1.0
 _MOST = 2_000
 
@@ -143,7 +145,7 @@ class BaitShelf:
         kept = self._baits.get(slug)
         if kept is not None and now - kept[0] < _FRESH_SECONDS:
             return kept[1]
-        if not slug.isascii() or len(slug) > 63:
+        if not _SLUG.match(slug):
             raise NoSuchBait
         found = await self._database.read(lambda session: repository.find(session, slug))
         if found is None:

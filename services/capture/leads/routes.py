@@ -1,18 +1,19 @@
 """`POST /v1/baits/{slug}/leads`: the way in for scripts and programs, and the fastest one."""
 
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, cast
 
-from pydantic import TypeAdapter
-from starlette.requests import Request
+from pydantic import TypeAdapter, ValidationError
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from services.capture.baits.live import BaitShelf, LiveBait
 from services.capture.baits.service import Delivery
 from services.capture.leads.cors import PREFLIGHT, Origins
-from services.capture.leads.schemas import LeadAccepted, LeadBody, LeadSource
+from services.capture.leads.schemas import LeadAccepted, LeadBody
 from services.capture.leads.service import LeadDesk
 from services.capture.leads.submission import (
     NO_SOURCE,
@@ -23,12 +24,13 @@ from services.capture.leads.submission import (
 )
 from services.capture.leads.thanks_tokens import Thanks
 from services.shared.contact import ContactKeys
-from services.shared.errors import FieldError, Malformed, Problem
-from services.shared.web.body import read_json
+from services.shared.errors import FieldError, Invalid, Malformed, Problem
+from services.shared.web.body import check_json_type, field_errors, strict_json
 from services.shared.web.openapi import problems
 from services.shared.web.problems import problem_response
 
 PATH = "/v1/baits/{slug}/leads"
+_BEFORE, _BEHIND = PATH.split("{slug}")
 _KEY = re.compile(r'"?([\x21\x23-\x7e]{1,200})"?\Z')  # a structured string, or bare as most send it
 
 _BODY: TypeAdapter[LeadBody] = TypeAdapter(LeadBody)
@@ -52,13 +54,27 @@ class LeadRoutes:
         self._origins = origins
         self._keys = keys
         self._thanks = thanks
+        self._route = Route(PATH, self.ask, methods=["POST"])  # what metrics call this path
 
     def routes(self) -> list[BaseRoute]:
-        """What the app serves."""
-        return [
-            Route(PATH, self.post, methods=["POST"]),
-            Route(PATH, self.ask, methods=["OPTIONS"]),
-        ]
+        """What the app serves beside `front`."""
+        return [Route(PATH, self.ask, methods=["OPTIONS"])]
+
+    def front(self, app: ASGIApp) -> ASGIApp:
+        """Answer posts of leads; everything else is the app's."""
+
+        async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+            if scope["type"] == "http" and scope["method"] == "POST":
+                path: str = scope["path"]
+                if path.endswith(_BEHIND) and path.startswith(_BEFORE):
+                    slug = path[len(_BEFORE) : -len(_BEHIND)]
+                    if slug and "/" not in slug:
+                        scope["route"] = self._route
+                        await self._post(slug, scope, receive, send)
+                        return
+            await app(scope, receive, send)
+
+        return answer
 
     async def ask(self, request: Request) -> Response:
         """A browser asks before it posts."""
@@ -70,50 +86,52 @@ class LeadRoutes:
         headers = {**self._origins.headers(bait, origin), **PREFLIGHT}
         return Response(status_code=204, headers=headers)
 
-    async def post(self, request: Request) -> Response:
+    async def _post(self, slug: str, scope: Scope, receive: Receive, send: Send) -> None:
         """Take a lead."""
-        origin = request.headers.get("origin")
+        head = _head(scope["headers"])
         bait: LiveBait | None = None
         try:
-            bait = await self._shelf.find(request.path_params["slug"])
-            self._origins.require(bait, origin, null=False)
-            body = await read_json(request, _BODY)
-            submission = await self._submission(request, bait, body)
-            answer = await self._desk.accept(bait, submission)
+            bait = await self._shelf.find(slug)
+            self._origins.require(bait, head.origin, null=False)
+            check_json_type(head.content_type)
+            raw = await _whole_body(receive)
+            try:
+                body = _BODY.validate_python(strict_json(raw))
+            except ValidationError as error:
+                raise Invalid(fields=field_errors(error)) from error
+            client = scope.get("client")
+            once = self._once(bait, head.key, raw) if head.key is not None else None
+            submission = _submission(body, client[0] if client else None, once)
+            accepted = await self._desk.accept(bait, submission)
         except Problem as problem:
-            response = problem_response(request, problem)
+            response = problem_response(Request(scope), problem)
             if bait is not None:
-                response.headers.update(self._origins.headers(bait, origin))
-            return response
-        text = answer.text
+                response.headers.update(self._origins.headers(bait, head.origin))
+            await response(scope, receive, send)
+            return
+        text = accepted.text
         if body.way == "script":
-            text = self._with_thanks(bait, [*body.contact], answer)
-        headers = self._origins.headers(bait, origin)
-        return Response(text, 202, headers, media_type="application/json")
+            text = self._with_thanks(bait, [*body.contact], accepted)
+        await self._answer(bait, head.origin, text.encode(), send)
 
-    async def _submission(self, request: Request, bait: LiveBait, body: LeadBody) -> Submission:
-        return Submission(
-            way=body.way,
-            contacts=cast("dict[str, str]", body.contact),
-            fields=body.fields,
-            consents=body.consents,
-            source=_source(body.source),
-            language=body.language,
-            form_version=body.form_version,
-            ip=request.client.host if request.client else None,
-            once=await self._once(request, bait),
-        )
+    async def _answer(self, bait: LiveBait, origin: str | None, body: bytes, send: Send) -> None:
+        headers = [
+            (b"content-type", b"application/json"),
+            (b"content-length", b"%d" % len(body)),
+            *(
+                (name.encode(), value.encode())
+                for name, value in self._origins.headers(bait, origin).items()
+            ),
+        ]
+        await send({"type": "http.response.start", "status": 202, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
 
-    async def _once(self, request: Request, bait: LiveBait) -> Once | None:
-        given = request.headers.get("idempotency-key")
-        if given is None:
-            return None
+    def _once(self, bait: LiveBait, given: str, body: bytes) -> Once:
         found = _KEY.match(given.strip())
         if found is None:
             raise Malformed(
                 fields=(FieldError("Idempotency-Key", "invalid"),), code="idempotency-key-malformed"
             )
-        body = await request.body()
         return Once(
             self._keys.opaque("once", f"json\x1f{bait.slug}\x1f{found.group(1)}"),
             self._keys.opaque("body", body.decode("latin-1")),
@@ -129,8 +147,51 @@ class LeadRoutes:
         return text + "}"
 
 
-def _source(given: LeadSource | None) -> Any:
-    return NO_SOURCE if given is None else source_of(given.__dict__)
+class _Head(NamedTuple):
+    """The headers that matter."""
+
+    content_type: str
+    origin: str | None
+    key: str | None
+
+
+def _head(headers: Iterable[tuple[bytes, bytes]]) -> _Head:
+    """Read them in one pass."""
+    content_type, origin, key = "", None, None
+    for name, value in headers:
+        if name == b"content-type":
+            content_type = value.decode("latin-1")
+        elif name == b"origin":
+            origin = value.decode("latin-1")
+        elif name == b"idempotency-key":
+            key = value.decode("latin-1")
+    return _Head(content_type, origin, key)
+
+
+async def _whole_body(receive: Receive) -> bytes:
+    """The body of a request. Raises `ClientDisconnect` when the rest will not come."""
+    message = await receive()
+    body: bytes = message.get("body", b"")
+    while message.get("more_body", False):
+        message = await receive()
+        body += message.get("body", b"")
+    if message["type"] == "http.disconnect":
+        raise ClientDisconnect
+    return body
+
+
+def _submission(body: LeadBody, ip: str | None, once: Once | None) -> Submission:
+    return Submission(
+        way=body.way,
+        contacts=cast("dict[str, str]", body.contact),
+        fields=body.fields,
+        consents=body.consents,
+        source=NO_SOURCE if body.source is None else source_of(body.source.__dict__),
+        language=body.language,
+        form_version=body.form_version,
+        ip=ip,
+        once=once,
+    )
 
 
 def describe(document: dict[str, Any]) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from services.push.policy.asks import Recipient
 from services.shared.clock import Clock
 from services.shared.database import Database
 from services.shared.errors import DatabaseUnavailable
+from services.shared.traffic import Traffic
 
 log = logging.getLogger(__name__)
 
@@ -109,6 +110,8 @@ class Dispatcher:
         self._paused_until = float("-inf")
         self._look = True
         self.status = Status(channel.name)
+        self.traffic = Traffic(clock)
+        """With whom the loop is shared; a process puts its own here."""
 
     def wake(self) -> None:
         """Something was planned: look at once."""
@@ -120,12 +123,15 @@ class Dispatcher:
         ended = asyncio.ensure_future(self._wake_at(stop))
         try:
             while not stop.is_set():
+                await self.traffic.enter()
+                began = self._clock.monotonic()
                 try:
                     busy = await self.step()
                 except DatabaseUnavailable:
                     log.warning("dispatcher of %s waits for the database", self._channel.name)
                     await self._clock.wait(stop, _AWAY)
                     continue
+                self.traffic.leave(self._clock.monotonic() - began)
                 if busy:
                     await self._gather()
                 else:

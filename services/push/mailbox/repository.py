@@ -18,7 +18,8 @@ from services.push.mailbox.models import LocalMail
 from services.push.sets import dialect_of
 from services.shared.clock import Clock
 from services.shared.database import Database
-from services.shared.errors import DatabaseUnavailable
+from services.shared.errors import Unavailable
+from services.shared.group_commit import GroupCommit
 
 MAILS = LocalMail.__table__  # type: ignore[attr-defined]  # what SQLModel adds
 
@@ -34,8 +35,8 @@ class SqlMailbox:
     """Keeps messages; see `MailboxStore`."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
-        self._database = database
         self._clock = clock
+        self._commits: GroupCommit[dict[str, Any], None] = GroupCommit(database, clock, _keep)
 
     async def add(self, raw: bytes, delivery_id: UUID) -> None:
         head = raw.partition(b"\r\n\r\n")[0]
@@ -47,15 +48,16 @@ class SqlMailbox:
             "subject": str(message.get("Subject", ""))[:500],
             "raw": raw,
         }
-
-        def work(session: Session) -> None:
-            insert = insert_postgresql if dialect_of(session) == "postgresql" else insert_sqlite
-            session.execute(insert(MAILS).values(**row).on_conflict_do_nothing())
-
         try:
-            await self._database.transaction(work)
-        except DatabaseUnavailable as error:
+            await self._commits.submit(row)
+        except Unavailable as error:
             raise MailboxUnavailable from error
+
+
+def _keep(session: Session, rows: Sequence[dict[str, Any]]) -> Sequence[None]:
+    insert = insert_postgresql if dialect_of(session) == "postgresql" else insert_sqlite
+    session.execute(insert(MAILS).on_conflict_do_nothing(), list(rows))
+    return [None] * len(rows)
 
 
 def newest(session: Session, earlier: ColumnElement[bool] | None, limit: int) -> Sequence[Any]:

@@ -92,9 +92,9 @@ class ConsumerRunner:
             for batch in batches:
                 if stop.is_set():
                     return
-                started = self._pace.start()
+                began = await self._pace.enter()
                 await self._handle(subscription, batch, stop)
-                await self._pace.rest(started, len(batch.records))
+                await self._pace.leave(began, len(batch.records))
             if not batches:
                 await self._watch(subscription)
         except (BusUnavailable, DatabaseUnavailable) as error:
