@@ -2,42 +2,54 @@
 
 from services.shared.clock import Clock
 
-_CROWD = 16
-"""So many requests at once are full pressure."""
+_WINDOW = 0.1
+_CROWD = 20
+"""So many requests under way, or arrived within a window (200 a second), are full pressure."""
 
 
 class Traffic:
     """Counts the requests that are being answered, and shares the rest of the loop. One per process.
 
-    All background loops together get what the requests leave: nobody waits, all of it; people wait, down
+    All background loops together get what the requests leave: nobody asks, all of it; people ask, down
     to a fifth of the time, one loop after the other.
     """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._under_way = 0
-        self._peak = 0.0
+        self._since = float("-inf")
+        self._arrived = 0
+        self._before = 0
         self._free_at = float("-inf")
 
     def began(self) -> None:
         """A request has arrived."""
         self._under_way += 1
-        self._peak = max(self._peak, self._under_way)
+        self._roll()
+        self._arrived += 1
 
     def ended(self) -> None:
         """It has been answered."""
         self._under_way -= 1
 
+    def _roll(self) -> None:
+        now = self._clock.monotonic()
+        if now - self._since > _WINDOW:
+            self._before = self._arrived if now - self._since < 2 * _WINDOW else 0
+            self._arrived = 0
+            self._since = now
+
     @property
     def pressure(self) -> float:
-        """0 while nobody waits for an answer, 1 while a crowd does."""
-        return min(1.0, max(0.0, self._peak - 1) / _CROWD)
+        """0 while nobody asks for anything, 1 while a crowd does."""
+        self._roll()
+        crowd = max(self._under_way, self._arrived, self._before)
+        return min(1.0, max(0, crowd - 1) / _CROWD)
 
     async def enter(self) -> None:
         """Wait for the turn of a background loop."""
         while (wait := self._free_at - self._clock.monotonic()) > 0:
             await self._clock.sleep(wait)
-        self._peak = max(self._under_way, 0.8 * self._peak)
 
     def leave(self, seconds: float) -> None:
         """A background loop has worked for `seconds`: the loop belongs to others for a while."""

@@ -103,6 +103,8 @@ class LeadRoutes:
             once = self._once(bait, head.key, raw) if head.key is not None else None
             submission = _submission(body, client[0] if client else None, once)
             accepted = await self._desk.accept(bait, submission)
+        except ClientDisconnect:
+            return  # nobody is there to be answered
         except Problem as problem:
             response = problem_response(Request(scope), problem)
             if bait is not None:

@@ -82,6 +82,9 @@ async def _watch(
     while not server.started:  # noqa: ASYNC110  # uvicorn offers no event
         await asyncio.sleep(0.01)
     _spare_the_collector()
+    # what was made so far lives as long as the process: the collector need not look at it again
+    gc.collect()
+    gc.freeze()
     on_ready()
     if stop is not None:
         await stop.wait()
