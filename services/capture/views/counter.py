@@ -34,7 +34,7 @@ class ViewCounter:
         counter[bait.id] += 1
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Say the sums again and again, and what is left at the end."""
+        """Say the sums again and again; the app says what is left when it ends."""
         while not stop.is_set():
             await self._ground.clock.wait(stop, _EVERY)
             await self.flush()

@@ -333,6 +333,62 @@ class TestRefused:
         assert await capture.leads() == []
 
 
+class TestEdges:
+    async def test_who_hangs_up_while_sending_leaves_nothing(self, capture: CaptureSystem) -> None:
+        await capture.bait()
+        messages = iter(
+            [
+                {"type": "http.request", "body": b'{"contact":', "more_body": True},
+                {"type": "http.disconnect"},
+            ]
+        )
+        answers: list[Any] = []
+
+        async def receive() -> Any:
+            return next(messages)
+
+        async def send(message: Any) -> None:
+            answers.append(message)
+
+        scope = {
+            "type": "http",
+            "asgi": {"version": "3.0"},
+            "http_version": "1.1",
+            "method": "POST",
+            "scheme": "http",
+            "path": "/v1/baits/guide/leads",
+            "raw_path": b"/v1/baits/guide/leads",
+            "root_path": "",
+            "query_string": b"",
+            "headers": [(b"content-type", b"application/json")],
+            "client": None,
+            "server": ("testserver", 80),
+        }
+        await capture.app(scope, receive, send)
+        assert answers == []
+        assert await capture.leads() == []
+
+    async def test_other_methods_are_told_what_there_is(self, capture: CaptureSystem) -> None:
+        await capture.bait()
+        for method in ("GET", "PUT", "DELETE"):
+            answer = await capture.client.request(method, "/v1/baits/guide/leads")
+            assert answer.status_code == 405
+
+    async def test_the_path_is_measured_by_its_template(self, capture: CaptureSystem) -> None:
+        await capture.bait()
+        await capture.post()
+        counted = capture.ground.registry.get_sample_value(
+            "baitwell_request_duration_seconds_count",
+            {
+                "service": "capture",
+                "route": "/v1/baits/{slug}/leads",
+                "method": "POST",
+                "status": "202",
+            },
+        )
+        assert counted == 1
+
+
 class TestCors:
     async def ask(self, capture: CaptureSystem, origin: str) -> Any:
         return await capture.client.options(
