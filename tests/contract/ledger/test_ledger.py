@@ -177,7 +177,7 @@ async def test_two_campaigns_cannot_both_take_the_last_place(database, rig: Ledg
         rig.turn(one, candidates=by_cause[0]), rig.turn(two, candidates=by_cause[1])
     )
     sent = [row.profile_id for turn in turns for row, _ in turn.sending]
-    assert sorted(sent) == sorted(profile(n) for n in people)
+    assert sorted(sent, key=str) == sorted((profile(n) for n in people), key=str)
     assert await rig.slots() == 12
     assert [reason for _, reason in await rig.lines()] == ["cap_day"] * 12
 

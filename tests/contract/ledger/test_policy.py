@@ -12,7 +12,7 @@ from services.shared.ids import derived
 from tests.push.deliveries.rig import LedgerRig, contact_key, profile
 
 # the rig's clock begins at noon in Shanghai, on a Monday
-NIGHT = {"quiet_start": time(11), "quiet_end": time(14)}
+NIGHT: dict[str, Any] = {"quiet_start": time(11), "quiet_end": time(14)}
 
 
 async def decided(rig: LedgerRig, *wishes: Any) -> dict[str, tuple[str, str | None]]:
@@ -41,10 +41,10 @@ ORDER = ("erased", "hard_bounce", "no_consent", "quiet_hours", "priority", "mail
 async def test_the_first_question_that_says_no_is_the_reason(database, rig: LedgerRig, first: int):
     """Everything from `first` on says no; what comes before says yes."""
     no = set(ORDER[first:])
-    hours = NIGHT if "quiet_hours" in no else {}
+    hours: dict[str, Any] = NIGHT if "quiet_hours" in no else {}
     rig = LedgerRig(database, rig.clock, cap_day=1, **hours)
     limited = "mail_limit" in no
-    contact = {"marketing": "no_consent" not in no}
+    contact: dict[str, Any] = {"marketing": "no_consent" not in no}
     if limited:
         contact |= {"verified_at": None, "provenance": "a fair's sheet"}
     await rig.people([1], **contact)

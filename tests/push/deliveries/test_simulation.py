@@ -209,8 +209,10 @@ def _result(message: Outgoing, outcome: OutcomeClass | None) -> Any:
 
 
 def _empty(session: Any) -> None:
-    for table in (LEDGER, OUTBOX, *(m.__table__ for m in (CapSlot, CampaignHalt, DeliveryTrace))):
+    for table in (LEDGER, OUTBOX):
         session.execute(delete(table))
+    for model in (CapSlot, CampaignHalt, DeliveryTrace):
+        session.execute(delete(model))
 
 
 async def play(tmp_path: Path, seeds: list[int]) -> None:

@@ -1,6 +1,7 @@
 """The gate: marketing waits when push cannot know that its view is younger than 3 s."""
 
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -50,9 +51,10 @@ class Rig:
         ends = await self.bus.ends([topic])
         for partition, end in ends.items():
             before = self.at.get(str(partition))
-            await self.database.transaction(
-                lambda s, p=partition, b=before, e=end: positions.move(s, "push", p, b, e)
+            move = partial(
+                positions.move, consumer="push", partition=partition, expected=before, to=end
             )
+            await self.database.transaction(move)
             self.at[str(partition)] = end
 
     async def ask(self) -> str | None:
