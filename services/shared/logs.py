@@ -28,7 +28,9 @@ class JsonLines(logging.Formatter):
             error = record.exc_info[1]
             line["error"] = type(error).__name__
             line["at"] = _frames(error)
-        return json.dumps(line, ensure_ascii=False)
+        text = json.dumps(line, ensure_ascii=False)
+        # half a letter of UTF-16 becomes its JSON escape, so that the line can always be written
+        return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _frames(error: BaseException) -> list[str]:

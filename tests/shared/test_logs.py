@@ -60,11 +60,12 @@ def test_an_error_is_told_by_its_kind_and_place_never_by_its_text(
     assert "li.na" not in json.dumps(line)
 
 
-def test_a_value_that_json_does_not_know_breaks_nothing(
-    lines: Callable[[], list[dict[str, Any]]],
-) -> None:
-    LOG.warning("half a letter: %s", "\ud83d")
-    assert len(lines()) == 1
+def test_a_value_that_json_does_not_know_breaks_nothing() -> None:
+    # formatted by hand: the test runner itself can't carry half a letter from one process to another
+    record = logging.LogRecord("t", logging.WARNING, "", 1, "half a letter: %s", ("\ud83d",), None)
+    line = JsonLines().format(record)
+    line.encode()
+    assert json.loads(line)["level"] == "warning"
 
 
 def test_everything_goes_to_standard_error_as_lines(

@@ -36,7 +36,9 @@ class SqlMailbox:
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._clock = clock
-        self._commits: GroupCommit[dict[str, Any], None] = GroupCommit(database, clock, _keep)
+        self._commits: GroupCommit[dict[str, Any], None] = GroupCommit(
+            database, clock, _keep, window=0
+        )
 
     async def add(self, raw: bytes, delivery_id: UUID) -> None:
         head = raw.partition(b"\r\n\r\n")[0]
