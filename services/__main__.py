@@ -68,6 +68,11 @@ def _parser() -> argparse.ArgumentParser:
         command=lambda _: asyncio.run(_commands().doctor(ALL, load_settings(Settings)))
     )
 
+    rebuild = commands.add_parser(
+        "rebuild", help="work out the funnel's totals anew from raw events"
+    )
+    rebuild.set_defaults(command=lambda _: asyncio.run(_rebuild()))
+
     demo = commands.add_parser("demo", help="a week of a small company in a minute, to look at")
     demo.add_argument("--seed", type=int, default=7)
     demo.add_argument("--visitors", type=int, default=300)
@@ -173,6 +178,24 @@ def _migrate(_parsed: argparse.Namespace) -> int:
 
     changed = asyncio.run(migrate_all(ALL, load_settings(Settings)))
     sys.stdout.write(f"migrated: {', '.join(changed) or 'nothing to do'}\n")
+    return 0
+
+
+async def _rebuild() -> int:
+    # imported here: only this command needs what is behind it
+    from services.metrics.funnel.counting import Counting
+    from services.metrics.funnel.service import rebuild_totals
+    from services.metrics.funnel.stages import Days
+    from services.shared.process.stores import open_stores
+
+    settings = load_settings(METRICS.settings, METRICS.name)
+    directory = DataDirectory(settings.data)
+    if not settings.scaled:
+        directory.open()
+    async with open_stores(ALL, settings) as stores:
+        events = await rebuild_totals(stores.databases[METRICS.name], Counting(Days(settings.zone)))
+    directory.close()
+    sys.stdout.write(f"totals rebuilt from {events} raw events\n")
     return 0
 
 
