@@ -251,7 +251,7 @@ pid_of() {      # prints the pid when that process is indeed our node
     local file=$DIR/node$1/pid pid
     [ -s "$file" ] || return 1
     read -r pid <"$file"
-    case $(ps -p "$pid" -o args= 2>/dev/null) in
+    case $(ps -ww -p "$pid" -o args= 2>/dev/null) in
         *"$DIR/node$1/server.properties"*) echo "$pid" ;;
         *) return 1 ;;
     esac

@@ -27,7 +27,11 @@ Row = tuple[str, str, str, bytes | None]
 
 
 def row(message: Message) -> Row:
-    """What is stored of a message: topic, key, headers as JSON, value."""
+    """What is stored of a message: topic, key, headers as JSON, value.
+
+    Raises `UnicodeError` here, at its publisher, and not later at all whose messages are appended with it.
+    """
+    message.key.encode()
     return message.topic, message.key, _dump(message.headers), message.value
 
 
