@@ -55,3 +55,7 @@ def test_early_is_measured_from_sending() -> None:
     assert is_early(START - timedelta(seconds=1), START, within)
     assert not is_early(START + timedelta(seconds=3), START, within)
     assert not is_early(START, None, within)
+
+
+def test_without_a_time_nothing_is_early() -> None:
+    assert not is_early(START - timedelta(seconds=1), START, timedelta(0))
