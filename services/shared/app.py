@@ -75,7 +75,7 @@ def create_app(service: Service, ground: Ground[Any]) -> FastAPI:
         title=f"Baitwell {service.name}",
         version="1",
         lifespan=lifespan,
-        docs_url=f"/docs/{service.name}",
+        docs_url=None,
         openapi_url=f"/docs/{service.name}/openapi.json",
         redoc_url=None,
     )
@@ -100,6 +100,7 @@ def create_app(service: Service, ground: Ground[Any]) -> FastAPI:
     for router in service.routers:
         app.include_router(router)
     _add_health(app, engine)
+    _add_viewer(app, service.name, pages)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     if service.openapi is not None:
         _extend_openapi(app, service.openapi)
@@ -213,6 +214,15 @@ def _add_health(app: FastAPI, engine: _Engine) -> None:
     app.router.add_route("/health/live", live, include_in_schema=False)
     app.router.add_route("/health/ready", ready, include_in_schema=False)
     app.router.add_route("/metrics", metrics, include_in_schema=False)
+
+
+def _add_viewer(app: FastAPI, service: str, pages: Pages) -> None:
+    """The API document as a page, with files of our own only: FastAPI's loads them from elsewhere."""
+
+    async def viewer(request: Request) -> Response:
+        return pages.response(request, "api.html", language="en", service=service)
+
+    app.router.add_route(f"/docs/{service}", viewer, include_in_schema=False)
 
 
 def _extend_openapi(app: FastAPI, extend: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
