@@ -67,6 +67,14 @@ def program(
             process.kill()
 
 
+def first_start(data: Path) -> None:
+    """Start a system once on a new data directory: schemas and secrets are made."""
+    port = free_port()
+    environment = {"BAITWELL_DATA": str(data), "BAITWELL_PORT": str(port)}
+    with program(["services", "run"], f"http://127.0.0.1:{port}/health/ready", **environment):
+        pass
+
+
 @dataclass
 class Embedded:
     """A running one-process system."""
@@ -135,14 +143,14 @@ def embedded(
             "BAITWELL_PUBLIC_URL": f"http://localhost:{port}",
             **environment,
         },
-        stdout=subprocess.PIPE,
+        stdout=(folder / "banner").open("w"),
         stderr=(folder / "log").open("w"),
         text=True,
     )
     try:
         wait_http(f"http://127.0.0.1:{port}/health/ready", process)
         seconds = time.perf_counter() - begun
-        yield Embedded(port, folder / "data", process, _key(process), seconds)
+        yield Embedded(port, folder / "data", process, _key(folder / "banner"), seconds)
     finally:
         process.send_signal(signal.SIGTERM)
         try:
@@ -152,10 +160,12 @@ def embedded(
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _key(process: "subprocess.Popen[str]") -> str:
-    assert process.stdout is not None
-    for line in process.stdout:
-        found = re.search(r"\bbw_\S+", line)
-        if found:
-            return found.group()
-    raise RuntimeError("no key was printed")
+def _key(banner: Path) -> str:
+    """The admin key that the first start printed; empty when it was not the first."""
+    end = time.monotonic() + 10
+    while "    data  " not in banner.read_text():
+        if time.monotonic() > end:
+            raise RuntimeError("the banner was not printed")
+        time.sleep(0.01)
+    found = re.search(r"\bbw_\S+", banner.read_text())
+    return found.group() if found else ""
