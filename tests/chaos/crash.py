@@ -60,7 +60,7 @@ class Size:
 
 FULL = Size(5000, 5000, 12, 12, lanes=10)
 NORMAL = Size(2000, 2000, 4, 4, lanes=4)
-SHORT = Size(300, 300, 1, 2, lanes=2)
+SHORT = Size(300, 300, 1, 1, lanes=2)
 
 BAIT: dict[str, Any] = {
     "slug": SLUG,
