@@ -248,6 +248,9 @@ def _verify(batch: Batch, note: Note, profile_id: UUID, pending: dict[UUID, list
         if rows:
             batch.consents += rows
             batch.effective.append((profile_id, entry["id"]))
+            if contact is not None:
+                # push brings back who had left only by a verification that is not older than the consent
+                contact["verified_at"] = batch.verified[contact["contact_key"]] = note.at
 
 
 def _unsubscribe(batch: Batch, note: Note, profile_id: UUID) -> None:

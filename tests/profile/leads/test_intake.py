@@ -254,7 +254,13 @@ class TestLeaving:
         assert [c.given for c in (await both.states())[-1].consents] == [False]
         both.clock.advance(60)
         await both.feed(both.verified(again))
-        assert [c.given for c in (await both.states())[-1].consents] == [True]
+        state = (await both.states())[-1]
+        assert [c.given for c in state.consents] == [True]
+        # push takes nobody off its list for a verification that is older than the consent
+        assert [c.verified_at for c in state.contacts] == [state.consents[0].at]
+        assert [row["verified_at"] for row in await both.rows(ProfileContact)] == [
+            state.consents[0].at
+        ]
         assert all(row["effective"] for row in await both.rows(ConsentEntry))
 
     async def test_a_replayed_unsubscribe_does_not_undo_a_later_consent(self, both: Bench) -> None:
