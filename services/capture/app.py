@@ -32,6 +32,7 @@ from services.shared.app import DEFAULT_LIMIT, Service
 from services.shared.ground import Ground
 from services.shared.process.kinds import ServiceKind
 from services.shared.runner.supervisor import BackgroundTask
+from services.shared.web.client_address import networks
 from services.shared.web.pages import Pages
 
 _UPLOAD_LIMIT = MOST_BYTES + 1024 * 1024  # the file, and what multipart puts around it
@@ -61,10 +62,10 @@ def build(ground: Ground[CaptureSettings]) -> Service:
     pages = Pages(TEMPLATES, zone=ground.settings.zone)
     drawing = Drawing(pages, state.baits.delivery)
     after = AfterParts(state.leads, thanks, FileLinks(ground.tokens), state.files)
-    taker = FormTaker(state.desk, state.shelf, ground.contact_keys, ground.registry)
-
+    trusted = networks(ground.settings.trusted_proxies)
+    taker = FormTaker(state.desk, state.shelf, ground.contact_keys, ground.registry, trusted)
     leads = LeadRoutes(
-        state.desk, state.shelf, origins, ground.contact_keys, thanks, state.baits.delivery
+        state.desk, state.shelf, origins, ground.contact_keys, thanks, state.baits.delivery, trusted
     )
     return Service(
         name="capture",

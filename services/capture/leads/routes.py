@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
 from pydantic import TypeAdapter, ValidationError
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import ClientDisconnect, HTTPConnection, Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -26,6 +26,7 @@ from services.capture.leads.thanks_tokens import Thanks
 from services.shared.contact import ContactKeys
 from services.shared.errors import FieldError, Invalid, Malformed, Problem
 from services.shared.web.body import check_json_type, field_errors, strict_json
+from services.shared.web.client_address import Network, client_address
 from services.shared.web.openapi import problems
 from services.shared.web.problems import problem_response
 
@@ -47,7 +48,9 @@ class LeadRoutes:
         keys: ContactKeys,
         thanks: Thanks,
         delivery: Delivery,
+        trusted: Sequence[Network] = (),
     ) -> None:
+        self._trusted = trusted
         self._delivery = delivery
         self._desk = desk
         self._shelf = shelf
@@ -99,9 +102,8 @@ class LeadRoutes:
                 body = _BODY.validate_python(strict_json(raw))
             except ValidationError as error:
                 raise Invalid(fields=field_errors(error)) from error
-            client = scope.get("client")
             once = self._once(bait, head.key, raw) if head.key is not None else None
-            submission = _submission(body, client[0] if client else None, once)
+            submission = _submission(body, self._address(scope), once)
             accepted = await self._desk.accept(bait, submission)
         except ClientDisconnect:
             return  # nobody is there to be answered
@@ -127,6 +129,13 @@ class LeadRoutes:
         ]
         await send({"type": "http.response.start", "status": 202, "headers": headers})
         await send({"type": "http.response.body", "body": body})
+
+    def _address(self, scope: Scope) -> str | None:
+        """Whose address a request comes from; most have no proxy that is believed, and skip the headers."""
+        if self._trusted:
+            return client_address(HTTPConnection(scope), self._trusted)
+        client = scope.get("client")
+        return client[0] if client else None
 
     def _once(self, bait: LiveBait, given: str, body: bytes) -> Once:
         found = _KEY.match(given.strip())

@@ -1,5 +1,6 @@
 """Taking a plain form, from the hosted page or from any site: read, sorted, accepted or drawn again."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, Counter
@@ -13,6 +14,7 @@ from services.capture.leads.submission import Accepted, Once, Submission, Way
 from services.capture.pages.sorting import SortedForm, posted_name, sort_form, version_of
 from services.shared.contact import ContactKeys
 from services.shared.errors import FieldError, Invalid
+from services.shared.web.client_address import Network, client_address
 from services.shared.web.languages import language_of
 
 
@@ -30,8 +32,14 @@ class FormTaker:
     """Takes plain forms."""
 
     def __init__(
-        self, desk: LeadDesk, shelf: BaitShelf, keys: ContactKeys, registry: CollectorRegistry
+        self,
+        desk: LeadDesk,
+        shelf: BaitShelf,
+        keys: ContactKeys,
+        registry: CollectorRegistry,
+        trusted: Sequence[Network] = (),
     ) -> None:
+        self._trusted = trusted
         self._desk = desk
         self._shelf = shelf
         self._keys = keys
@@ -79,7 +87,7 @@ class FormTaker:
             source=posted.source(landing=landing),
             language=language_of(request),
             form_version=form.version,
-            ip=request.client.host if request.client else None,
+            ip=client_address(request, self._trusted) or None,
             once=once,
         )
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from services.capture.app import KIND
 from services.shared.events import decode
 from services.shared.events.envelope import Record
-from tests.capture.system import CaptureSystem
+from tests.capture.system import CaptureSystem, capture_system
 
 CONSENT = {"purpose": "marketing", "channel": "email", "text": "News by mail", "version": "7"}
 FIELDS = [
@@ -447,3 +448,25 @@ def test_the_route_stands_in_the_api_document(capture_document: dict[str, Any]) 
 async def capture_document(capture: CaptureSystem) -> dict[str, Any]:
     document: dict[str, Any] = (await capture.client.get("/docs/capture/openapi.json")).json()
     return document
+
+
+class TestAddressOfTheVisitor:
+    """The proof of a consent has the visitor's address (hashed), not that of the proxy before us."""
+
+    @pytest.mark.parametrize(("trusted", "seen"), [(["203.0.113.7"], 2), (None, 1)])
+    async def test_a_proxy_that_is_believed_names_it(
+        self, tmp_path: Path, trusted: list[str] | None, seen: int
+    ) -> None:
+        settings: dict[str, Any] = {"trusted_proxies": trusted} if trusted else {}
+        async with capture_system(tmp_path, **settings) as capture:
+            await capture.bait()
+            for address in ("198.51.100.1", "198.51.100.2"):
+                headers = {"x-forwarded-for": address}
+                form = {"email": "a@shop.example"}
+                assert (await capture.post(headers=headers)).status_code == 202
+                answer = await capture.client.post("/f/guide", data=form, headers=headers)
+                assert answer.status_code == 303
+            hashes = [e["data"]["proof"]["ip_hash"] for e in await capture.said("lead.submitted")]
+        assert len(hashes) == 4
+        assert None not in hashes
+        assert len(set(hashes)) == seen
