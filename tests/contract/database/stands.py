@@ -180,7 +180,8 @@ class StoppedServer(Outage):
     """
 
     def __init__(self) -> None:
-        self._server = OwnPostgres()
+        # its processes are killed: without fsync it could forget what it said was committed
+        self._server = OwnPostgres(durable=True)
         self._name = self._server.create_database()
         self.stand: PostgresStand = PostgresStand(self._server.url(self._name))
 
