@@ -32,7 +32,7 @@ class DataDirectory:
     def open(self) -> None:
         """Make the directory and take it. Raises `SetupError`."""
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
             lock = (self.path / "lock").open("a+")
         except OSError as error:
             raise SetupError(
