@@ -2,12 +2,27 @@
 
 import os
 from collections.abc import Callable
-from uuid import UUID, uuid5
+from uuid import UUID, SafeUUID, uuid5
 
 from services.shared.clock import Clock, to_micros
 
 _NAMESPACE = UUID("6f1c0a52-7d0e-5b8e-9a35-b2d1a1e0f0c4")
 _AHEAD = 128
+
+
+_set_int = UUID.__dict__["int"].__set__
+_set_safety = UUID.__dict__["is_safe"].__set__
+
+
+def uuid_of(digits: str) -> UUID:
+    """The UUID of 32 hexadecimal digits, as a database keeps it; half the time of `UUID(digits)`.
+
+    Every row of a hot path has several, and UUID's own way checks for seven other forms first.
+    """
+    made = object.__new__(UUID)
+    _set_int(made, int(digits, 16))
+    _set_safety(made, SafeUUID.unknown)
+    return made
 
 
 class Ids:

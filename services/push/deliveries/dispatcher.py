@@ -109,6 +109,7 @@ class Dispatcher:
         self._due_at: dict[str, float] = {}
         self._paused_until = float("-inf")
         self._look = True
+        self._more = False
         self.status = Status(channel.name)
         self.traffic = Traffic(clock)
         """With whom the loop is shared; a process puts its own here."""
@@ -293,17 +294,19 @@ class Dispatcher:
     # claims
 
     async def _refill(self, marketing: bool) -> bool:
-        """Claim when little is left, or when somebody said that there is something urgent."""
+        """Claim when little is left and there is more, or when somebody said that there is something new."""
         low = len(self._urgent) + len(self._normal) < self._batch // 2
         asked = self._look and self._is_due("look", _LOOK)
-        if self._pausing() or not (asked or self._is_due("poll", _POLL)):
+        again = self._more and low and marketing
+        if self._pausing() or not (asked or again or self._is_due("poll", _POLL)):
             return False
         self._look = False
-        marketing = marketing and low
+        # what was planned while we have enough in hand is looked for when we have not
+        self._more = True
         known = self._materials.keys()
         claim = await self._database.transaction(
             lambda session: self._ledger.claim(
-                session, self._channel.name, self._batch, known, marketing=marketing
+                session, self._channel.name, self._batch, known, marketing=marketing and low
             )
         )
         if len(self._materials) > _MATERIALS:
@@ -312,8 +315,9 @@ class Dispatcher:
         self._forget_copies(claim.rows)
         for row in claim.rows:
             (self._normal if row.marketing else self._urgent).append(row)
-        # a full batch says that there is more
-        self._look = self._look or len(claim.rows) >= self._batch
+        if low and marketing:
+            # a full batch says that there is more
+            self._more = len(claim.rows) >= self._batch
         return bool(claim.rows)
 
     def _forget_copies(self, rows: list[Claimed]) -> None:

@@ -16,13 +16,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, Uuid, create_engine, event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import QueuePool, StaticPool
 from sqlmodel import Session
 
 from services.shared.database.base import WAKE, Dialect, Work
-from services.shared.database.types import read_json, write_json
+from services.shared.database.types import HexUuid, read_json, write_json
 from services.shared.errors import DatabaseUnavailable, SetupError
 
 T = TypeVar("T")
@@ -191,6 +191,7 @@ def _writer_engine(path: Path, synchronous: str) -> Engine:
         json_serializer=write_json,
         json_deserializer=read_json,
     )
+    engine.dialect.colspecs = {**engine.dialect.colspecs, Uuid: HexUuid}
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
@@ -216,6 +217,7 @@ def _reader_engine(path: Path) -> Engine:
         json_serializer=write_json,
         json_deserializer=read_json,
     )
+    engine.dialect.colspecs = {**engine.dialect.colspecs, Uuid: HexUuid}
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:

@@ -16,11 +16,13 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    Uuid,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from services.shared.clock import from_micros, to_micros
+from services.shared.ids import uuid_of
 
 
 def write_json(value: Any) -> str:
@@ -55,6 +57,13 @@ class Moment(TypeDecorator[datetime]):
         if value is None or dialect.name == "postgresql":
             return value  # type: ignore[no-any-return]  # asyncpg gives aware datetimes
         return from_micros(value)
+
+
+class HexUuid(Uuid[Any]):
+    """How SQLite's engine reads `Uuid` columns: 32 digits become a `UUID` the short way."""
+
+    def result_processor(self, dialect: Dialect, coltype: Any) -> Any:  # noqa: ARG002  # as SQLAlchemy calls it
+        return lambda digits: None if digits is None else uuid_of(digits)
 
 
 def Document() -> TypeEngine[Any]:  # noqa: N802  # reads as the type that it is

@@ -70,6 +70,16 @@ async def test_no_more_than_a_window_is_marked_per_connection(rig: LedgerRig):
     assert len(channel.waiting) == states.count("sending") == channel.lanes * channel.window
 
 
+async def test_a_campaign_larger_than_a_claim_goes_out_without_a_pause(rig: LedgerRig):
+    await rig.people(range(60))
+    await rig.plan(*[rig.wish(n) for n in range(60)])
+    channel = FakeChannel(rig.clock, says_ok)
+    began = rig.clock.monotonic()
+    await settle(rig.dispatcher(channel, batch=10), 40)
+    assert len(channel.sent) == 60
+    assert rig.clock.monotonic() == began
+
+
 async def test_a_message_whose_turn_comes_too_late_is_not_sent_and_goes_back(rig: LedgerRig):
     await rig.people([1])
     await rig.plan(rig.wish(1))
