@@ -24,7 +24,11 @@ router = APIRouter(prefix="/v1/profiles", tags=["profiles"], route_class=StrictR
 async def record_consent(
     profile_id: UUID, new: NewSaying, service: ProfileOfRequest, caller: AdminCaller
 ) -> Recorded:
-    """Given or withdrawn, with its provenance. It takes effect at once and stays on record for good."""
+    """Given or withdrawn, with its provenance. It stays on record for good, and takes effect at once.
+
+    A consent that was said after the person had left is a new agreement, also for push. One that was
+    said before they left is kept, not `effective`: the withdrawal stands.
+    """
     ground = service.ground
     consents = Consents(ground.database, ground.clock, ground.ids)
     return await consents.record(profile_id, new, caller.name)

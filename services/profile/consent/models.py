@@ -36,7 +36,8 @@ class Consent(Table, table=True):
 class ConsentEntry(Table, table=True):
     """One saying of a person, with its proof. Nothing here is ever changed but `effective`.
 
-    `effective` False: typed into a form after a withdrawal; it counts once that lead is verified.
+    `effective` False: typed into a form after a withdrawal; it counts once that lead is verified. Or what
+    came to be known late, when something newer held already.
     """
 
     __tablename__ = "consent_entries"

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from services.profile.base import Row
 from services.profile.people.person import Person
+from services.shared.events.parts import is_agreement
 
 MARKETING = "marketing"
 ANY_CONTACT = ""
@@ -64,29 +65,46 @@ def typed(person: Person, saying: Saying) -> tuple[bool, list[Row]]:
 def confirmed(person: Person, saying: Saying, verified_at: datetime) -> list[Row]:
     """A typed consent whose lead is verified now: the person has said it. The state rows to write.
 
-    A withdrawal after it stands.
+    A withdrawal that is not older stands.
     """
     rows = _of(person, saying.purpose, saying.channel)
-    if any(not row["given"] and row["at"] > verified_at for row in rows):
+    if any(not row["given"] and row["at"] >= verified_at for row in rows):
         return []
     return _given(person, saying)
 
 
 def recorded(person: Person, saying: Saying) -> list[Row]:
-    """An operator records what the person said in another way; the state rows to write."""
-    return _given(person, saying) if saying.given else withdrawn(person, saying)
+    """An operator records what the person said in another way; the state rows to write.
+
+    Said after the person had left it is a new agreement; said before, the withdrawal stands.
+    """
+    if saying.given:
+        return confirmed(person, saying, saying.at)
+    return withdrawn(person, saying)
 
 
 def withdrawn(person: Person, saying: Saying) -> list[Row]:
-    """The person leaves: nothing of this purpose over this channel, whatever the contact."""
-    keys = {row["contact_key"] for row in _of(person, saying.purpose, saying.channel)}
-    keys.add(saying.contact_key)
+    """The person leaves: nothing of this purpose over this channel, whatever the contact.
+
+    What they themselves agreed to after it stands: the news of it may come late.
+    """
+    rows = {row["contact_key"]: row for row in _of(person, saying.purpose, saying.channel)}
+    later = {key for key, row in rows.items() if row["at"] > saying.at and _agreed(person, row)}
+    if ANY_CONTACT in later:
+        return []
+    keys = (rows.keys() | {saying.contact_key}) - later
     return [_set(person, saying, key, given=False) for key in sorted(keys)]
 
 
 def has_left(person: Person, purpose: str, channel: str) -> bool:
     """Whether the person has withdrawn this consent."""
     return any(not row["given"] for row in _of(person, purpose, channel))
+
+
+def _agreed(person: Person, row: Row) -> bool:
+    contact = person.contacts.get(row["contact_key"])
+    verified_at = contact["verified_at"] if contact else None
+    return is_agreement(row["given"], row["source"], row["at"], verified_at)
 
 
 def _given(person: Person, saying: Saying) -> list[Row]:

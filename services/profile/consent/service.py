@@ -16,6 +16,7 @@ from services.profile.people.service import NoSuchPerson, person_state
 from services.shared.clock import Clock
 from services.shared.database import Database
 from services.shared.errors import FieldError, Invalid
+from services.shared.events.parts import RECORDED
 from services.shared.ids import Ids
 
 KIND = {True: "consent.given", False: "consent.withdrawn"}
@@ -42,7 +43,7 @@ class Consents:
             given=new.given,
             text_version=new.text_version,
             at=new.at or now,
-            source="operator",
+            source=RECORDED,
             contact_key=new.contact_key or ANY_CONTACT,
             proof={"provenance": new.provenance, "recorded_by": recorded_by[:200]},
         )
@@ -62,10 +63,11 @@ class Consents:
     def _apply(self, batch: Batch, person: Person, saying: Saying) -> Row:
         if saying.contact_key and saying.contact_key not in person.contacts:
             raise Invalid(fields=(FieldError("contact_key", "no_such_thing"),))
-        batch.consents += rules.recorded(person, saying)
-        entry = saying.entry(person.id, effective=True)
+        rows = rules.recorded(person, saying)
+        batch.consents += rows
+        entry = saying.entry(person.id, effective=bool(rows))
         batch.entries.append(entry)
-        if saying.given:
+        if saying.given and rows:
             _give_provenance(batch, person, saying)
         batch.timeline.append(
             {

@@ -270,8 +270,9 @@ def _unsubscribe(batch: Batch, note: Note, profile_id: UUID) -> None:
             contact_key=own_key if contact and contact["channel"] == channel else "",
             proof=dict(note.document),
         )
-        batch.consents += rules.withdrawn(person, saying)
-        batch.entries.append(saying.entry(profile_id, effective=True))
+        rows = rules.withdrawn(person, saying)
+        batch.consents += rows
+        batch.entries.append(saying.entry(profile_id, effective=bool(rows)))
 
 
 def _add_fact(batch: Batch, note: Note, profile_id: UUID) -> None:

@@ -68,7 +68,7 @@ class ConsentState(BaseModel):
 
 
 class ConsentProof(ConsentState):
-    """One saying, with its proof. Not `effective`: typed after a withdrawal, and not confirmed yet."""
+    """One saying, with its proof. Not `effective`: typed after a withdrawal and not confirmed yet, or older than what holds."""
 
     id: UUID
     effective: bool

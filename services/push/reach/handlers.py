@@ -16,7 +16,12 @@ from services.push.reach.zones import zone_of_person
 from services.shared.clock import Clock
 from services.shared.events import Event, Received, Tombstone
 from services.shared.events.engagements import EngagementUnsubscribed
-from services.shared.events.parts import ConsentPart, ProfileContactPart, ProfileState
+from services.shared.events.parts import (
+    ConsentPart,
+    ProfileContactPart,
+    ProfileState,
+    is_agreement,
+)
 from services.shared.events.profiles import ProfileChanged, ProfileErased, ProfileMerged
 from services.shared.runner.consumer import Handler
 
@@ -52,7 +57,7 @@ def on_changed(session: Session, received: Sequence[Received[ProfileChanged]]) -
     people = [_person(state) for state in states]
     contacts = [contact for state in states for contact in _contacts(state)]
     newer = repository.accept(session, people, contacts)
-    _lift(session, [state for state in states if state.profile_id in newer])
+    _lift(session, [contact for contact in contacts if contact.profile_id in newer])
 
 
 def on_erased(session: Session, received: Sequence[Received[ProfileErased]]) -> None:
@@ -79,13 +84,19 @@ def on_unsubscribed(session: Session, received: Sequence[Received[EngagementUnsu
 def unsubscribe(
     session: Session, contact_key: str | None, delivery_id: UUID | None, at: datetime
 ) -> bool:
-    """Stop marketing to a contact, named or by a delivery to it; False when neither is known."""
+    """Stop marketing to a contact, named or by a delivery to it; False when neither is known.
+
+    The news of it may come late: whoever agreed again after `at` stays.
+    """
     key = contact_key
     if key is None and delivery_id is not None:
         key = deliveries.contact_key_of(session, delivery_id)
-    if key is not None:
+    if key is None:
+        return False
+    agreed = repository.agreed_at(session, key)
+    if agreed is None or agreed <= at:
         suppressing.suppress(session, [key], "unsubscribed", at)
-    return key is not None
+    return True
 
 
 def _forget(session: Session, profile_ids: Sequence[UUID], at: datetime) -> None:
@@ -100,47 +111,55 @@ def _person(state: ProfileState) -> Person:
 
 
 def _contacts(state: ProfileState) -> list[Contact]:
-    return [
-        Contact(
-            contact.contact_key,
-            state.profile_id,
-            contact.channel.value,
-            contact.account,
-            contact.address,
-            contact.abuse_key,
-            contact.verified_at,
-            contact.provenance,
-            consent.given if (consent := _marketing(state.consents, contact)) else None,
+    contacts = []
+    for contact in state.contacts:
+        said = _marketing(state.consents, contact)
+        newest = max(said, key=lambda consent: consent.at, default=None)
+        contacts.append(
+            Contact(
+                contact.contact_key,
+                state.profile_id,
+                contact.channel.value,
+                contact.account,
+                contact.address,
+                contact.abuse_key,
+                contact.verified_at,
+                contact.provenance,
+                newest.given if newest else None,
+                _agreed_at(said, contact.verified_at),
+            )
         )
-        for contact in state.contacts
-    ]
+    return contacts
 
 
-def _marketing(consents: Sequence[ConsentPart], contact: ProfileContactPart) -> ConsentPart | None:
-    """The newest word on marketing to a contact: about it, or about its channel."""
-    said = [
+def _marketing(consents: Sequence[ConsentPart], contact: ProfileContactPart) -> list[ConsentPart]:
+    """What was said on marketing to a contact: about it, or about its channel."""
+    return [
         consent
         for consent in consents
         if consent.purpose == MARKETING
         and consent.channel == contact.channel
         and consent.contact_key in (None, contact.contact_key)
     ]
-    return max(said, key=lambda consent: consent.at, default=None)
 
 
-def _lift(session: Session, states: Sequence[ProfileState]) -> None:
-    """Who unsubscribed and then agreed again, with the contact verified after that, is back.
+def _agreed_at(said: Sequence[ConsentPart], verified_at: datetime | None) -> datetime | None:
+    agreed = (c.at for c in said if is_agreement(c.given, c.source, c.at, verified_at))
+    return max(agreed, default=None)
 
-    A stranger may type an address and tick the box: only the verification that follows counts.
+
+def _lift(session: Session, contacts: Sequence[Contact]) -> None:
+    """Who unsubscribed and then agreed again by their own word is back.
+
+    A stranger may type an address and tick the box: that is nobody's word until it is verified.
     """
-    keys = [contact.contact_key for state in states for contact in state.contacts]
-    left = repository.unsubscribed_at(session, keys) if keys else {}
-    if not left:
+    agreed = {
+        contact.contact_key: contact.agreed_at
+        for contact in contacts
+        if contact.marketing and contact.agreed_at is not None
+    }
+    if not agreed:
         return
-    for state in states:
-        for contact in state.contacts:
-            gone, consent = left.get(contact.contact_key), _marketing(state.consents, contact)
-            if gone is None or consent is None or not consent.given or consent.at <= gone:
-                continue
-            if contact.verified_at is not None and contact.verified_at >= consent.at:
-                suppressing.lift(session, contact.contact_key, "unsubscribed", consent.at)
+    for key, gone in repository.unsubscribed_at(session, list(agreed)).items():
+        if agreed[key] > gone:
+            suppressing.lift(session, key, "unsubscribed", agreed[key])

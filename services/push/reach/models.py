@@ -31,7 +31,8 @@ class ReachProfile(PushTable, table=True):
 class ReachContact(PushTable, table=True):
     """A contact of a profile and what may be sent to it.
 
-    `marketing` is the newest word on marketing over this channel; None: none was given.
+    `marketing` is the newest word on marketing over this channel; None: none was given. `agreed_at` is when
+    the person last agreed by their own word, as far as that is known.
     """
 
     __tablename__ = "reach_contacts"
@@ -46,6 +47,7 @@ class ReachContact(PushTable, table=True):
     verified_at: datetime | None = Field(default=None, sa_column=Column(Moment, nullable=True))
     provenance: str | None = Field(default=None, max_length=200)
     marketing: bool | None = None
+    agreed_at: datetime | None = Field(default=None, sa_column=Column(Moment, nullable=True))
 
 
 class Suppression(PushTable, table=True):

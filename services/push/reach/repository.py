@@ -58,6 +58,7 @@ class Contact(NamedTuple):
     verified_at: datetime | None
     provenance: str | None
     marketing: bool | None
+    agreed_at: datetime | None = None
 
 
 class Reachable(NamedTuple):
@@ -142,6 +143,17 @@ def unsubscribed_at(session: Session, contact_keys: Sequence[str]) -> dict[str, 
         )
     )
     return {row.contact_key: row.at for row in rows}
+
+
+def agreed_at(session: Session, contact_key: str) -> datetime | None:
+    """When the person of a contact last agreed by their own word; None: never, as far as push knows."""
+    found: datetime | None = session.execute(
+        select(CONTACTS.c.agreed_at)
+        .where(CONTACTS.c.contact_key == contact_key, CONTACTS.c.agreed_at.is_not(None))
+        .order_by(CONTACTS.c.agreed_at.desc())
+        .limit(1)
+    ).scalar()
+    return found
 
 
 @cache

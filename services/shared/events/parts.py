@@ -8,6 +8,9 @@ from pydantic import BaseModel, ConfigDict
 
 from services.shared.contact import Channel
 
+RECORDED = "operator"
+"""The source of a consent that an operator recorded, with its provenance."""
+
 CauseKind = Literal["campaign", "journey", "lead", "api", "notice", "test"]
 
 
@@ -41,6 +44,15 @@ class ConsentPart(Part):
     at: datetime
     source: str
     contact_key: str | None = None
+
+
+def is_agreement(given: bool, source: str, said_at: datetime, verified_at: datetime | None) -> bool:
+    """Whether a consent is known to be the person's own word: only such a one brings back who had left.
+
+    Recorded by an operator with provenance, or typed and then confirmed from the contact itself
+    (`verified_at` is the contact's). Anybody can type anybody's address.
+    """
+    return given and (source == RECORDED or (verified_at is not None and verified_at >= said_at))
 
 
 class SourcePart(Part):

@@ -48,6 +48,7 @@ class TestGiven:
         person = await person_with(both, "a@shop.example", consent=True)
         await record(both, person, given=False)
         assert [c.given for c in (await both.states())[-1].consents] == [False, False]
+        both.clock.advance(60)
         await record(both, person, given=True)
         assert [c.given for c in (await both.states())[-1].consents] == [True, True]
 

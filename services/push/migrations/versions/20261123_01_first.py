@@ -274,6 +274,7 @@ def upgrade() -> None:
         sa.Column("verified_at", Moment(), nullable=True),
         sa.Column("provenance", sa.String(length=200), nullable=True),
         sa.Column("marketing", sa.Boolean(), nullable=True),
+        sa.Column("agreed_at", Moment(), nullable=True),
         sa.PrimaryKeyConstraint("contact_key", "profile_id"),
     )
     op.create_index("reach_contacts_of", "reach_contacts", ["profile_id"], unique=False)

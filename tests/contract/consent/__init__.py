@@ -1,0 +1,1 @@
+"""Profile and push say the same of who may be written to."""
