@@ -55,6 +55,7 @@ SPOKEN = {
 # Metadata that says nothing or that needs a word; the reason is part of the entry.
 NAMED = {
     "crawler-user-agents": ("MIT", "no licence field; its README and LICENSE say MIT"),
+    "dkimpy": ("Zlib", "its metadata says BSD-like; its LICENSE is the zlib text"),
     "promql-parser": ("MIT", "no licence field; its LICENSE is the MIT text"),
 }
 
