@@ -134,6 +134,7 @@ class Dispatcher:
                     continue
                 self.traffic.leave(self._clock.monotonic() - began)
                 if busy:
+                    self.traffic.sending()
                     await self._gather()
                 else:
                     await self._clock.wait(self._wake, _POLL)

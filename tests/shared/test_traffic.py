@@ -1,0 +1,58 @@
+"""Who steps aside for whom in the one loop."""
+
+import asyncio
+
+from services.shared.clock import VirtualClock
+from services.shared.traffic import Pace, Traffic
+
+
+async def _waited(clock: VirtualClock, pace: Pace) -> float:
+    """Seconds of the clock until a following loop has its turn."""
+    began = clock.monotonic()
+    turn = asyncio.ensure_future(pace.enter())
+    for _ in range(100):
+        await asyncio.sleep(0)
+        if turn.done():
+            return clock.monotonic() - began
+        clock.advance(0.01)
+    raise AssertionError("its turn never came")
+
+
+async def _work(clock: VirtualClock, pace: Pace, seconds: float) -> None:
+    began = clock.monotonic()
+    clock.advance(seconds)
+    left = asyncio.ensure_future(pace.leave(began, 10))
+    while not left.done():
+        await asyncio.sleep(0)
+        clock.advance(0.0001)
+
+
+async def test_a_consumer_works_turn_after_turn_when_nobody_else_wants_the_loop():
+    clock = VirtualClock()
+    pace = Pace(Traffic(clock), clock, most=100)
+    await _work(clock, pace, 0.02)
+    assert await _waited(clock, pace) == 0
+
+
+async def test_a_consumer_rests_for_three_turns_while_a_dispatcher_sends():
+    clock = VirtualClock()
+    traffic = Traffic(clock)
+    pace = Pace(traffic, clock, most=100)
+    traffic.sending()
+    await _work(clock, pace, 0.02)
+    assert 0.05 <= await _waited(clock, pace) <= 0.07
+
+
+async def test_the_rest_is_short_however_long_the_turn_was():
+    clock = VirtualClock()
+    traffic = Traffic(clock)
+    pace = Pace(traffic, clock, most=100)
+    clock.advance(1)
+    began = clock.monotonic()
+    clock.advance(5)
+    traffic.sending()
+    left = asyncio.ensure_future(pace.leave(began, 10))
+    while not left.done():
+        await asyncio.sleep(0)
+        clock.advance(0.0001)
+    assert await _waited(clock, pace) <= 0.26
