@@ -5,11 +5,12 @@ normal form, by which two contacts meet; the *contact key* is an HMAC of that id
 where addresses may not; the *abuse key* is the same with plus-tags folded away.
 """
 
-import hmac
 import re
 import unicodedata
 from dataclasses import dataclass
 from enum import StrEnum
+
+from services.shared.keyed import keyed
 
 _WECHAT_ID = re.compile(r"[A-Za-z0-9_-]{5,32}\Z")
 _QQ = re.compile(r"[1-9][0-9]{4,11}\Z")
@@ -125,7 +126,7 @@ class ContactKeys:
     def __init__(self, pepper: bytes) -> None:
         if len(pepper) < 16:
             raise ValueError("the contact key needs at least 16 bytes")
-        self._pepper = pepper
+        self._mac = keyed(pepper)
 
     def contact_key(self, contact: Contact) -> str:
         """The key by which a contact is known outside of `leads`, `profiles` and `push-requests`."""
@@ -146,7 +147,7 @@ class ContactKeys:
 
     def _hash(self, kind: str, channel: str, account: str, identity: str) -> str:
         text = "\x1f".join((kind, channel, account, identity))
-        return hmac.digest(self._pepper, text.encode(), "sha256").hex()[:40]
+        return self._mac(text.encode()).hex()[:40]
 
 
 def _folded(identity: str) -> str:

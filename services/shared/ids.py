@@ -1,12 +1,13 @@
 """Identifiers: UUIDv7 for what is new, UUIDv5 for what follows from something else."""
 
+import hashlib
 import os
 from collections.abc import Callable
-from uuid import UUID, SafeUUID, uuid5
+from uuid import UUID, SafeUUID
 
-from services.shared.clock import Clock, to_micros
+from services.shared.clock import Clock
 
-_NAMESPACE = UUID("6f1c0a52-7d0e-5b8e-9a35-b2d1a1e0f0c4")
+_NAMESPACE = UUID("6f1c0a52-7d0e-5b8e-9a35-b2d1a1e0f0c4").bytes
 _AHEAD = 128
 
 
@@ -19,8 +20,13 @@ def uuid_of(digits: str) -> UUID:
 
     Every row of a hot path has several, and UUID's own way checks for seven other forms first.
     """
+    return _uuid(int(digits, 16))
+
+
+def _uuid(number: int) -> UUID:
+    """The UUID of 128 bits."""
     made = object.__new__(UUID)
-    _set_int(made, int(digits, 16))
+    _set_int(made, number)
     _set_safety(made, SafeUUID.unknown)
     return made
 
@@ -35,20 +41,23 @@ class Ids:
 
     def new(self) -> UUID:
         """A new id. No order is to be read from it."""
-        millis = to_micros(self._clock.now()) // 1000
+        millis = round(self._clock.now().timestamp() * 1_000_000) // 1000
         if not self._noise:
             # one call for many: on some machines asking the system for random bytes takes 20 µs
             pool = self._entropy(10 * _AHEAD)
             self._noise = [pool[at : at + 10] for at in range(0, len(pool), 10)]
         noise = int.from_bytes(self._noise.pop(), "big")
-        value = (millis & 0xFFFF_FFFF_FFFF) << 80
-        value |= 0x7 << 76
-        value |= ((noise >> 62) & 0xFFF) << 64
-        value |= 0b10 << 62
-        value |= noise & 0x3FFF_FFFF_FFFF_FFFF
-        return UUID(int=value)
+        # version and variant are set over what the noise has there
+        value = (millis & 0xFFFF_FFFF_FFFF) << 80 | noise & 0x0FFF_3FFF_FFFF_FFFF_FFFF
+        return _uuid(value | 0x7000_8000_0000_0000_0000)
 
 
 def derived(*parts: object) -> UUID:
     """The id that follows from `parts`: the same parts give the same id, in any process, for ever."""
-    return uuid5(_NAMESPACE, "\x1f".join(str(part) for part in parts))
+    text = "\x1f".join(map(str, parts))
+    # RFC 9562, section 5.5, as uuid5 does it, in half the time
+    digest = hashlib.sha1(_NAMESPACE + text.encode(), usedforsecurity=False).digest()
+    number = int.from_bytes(digest[:16], "big")
+    return _uuid(
+        number & ~0xF000_C000_0000_0000_0000 | 0x5000_8000_0000_0000_0000,
+    )

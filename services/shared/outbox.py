@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import BigInteger, LargeBinary, String, column, delete, func, insert, select, table
+from sqlalchemy import BigInteger, LargeBinary, String, column, delete, func, select, table
 from sqlmodel import Session
 
 from services.shared.bus import Bus, BusUnavailable
@@ -20,6 +20,7 @@ from services.shared.clock import Clock
 from services.shared.database import Database, Document, Moment
 from services.shared.database.base import WAKE
 from services.shared.database.lease import acquire, release
+from services.shared.database.rows import RowWriter
 from services.shared.errors import DatabaseUnavailable
 from services.shared.events import Message
 from services.shared.traffic import Pace, Traffic
@@ -35,6 +36,7 @@ OUTBOX = table(
     column("value", LargeBinary),
     column("written_at", Moment),
 )
+_WRITER = RowWriter(OUTBOX, "topic", "key", "headers", "value", "written_at")
 
 _LEASE = timedelta(seconds=10)
 _RENEW = 3.0
@@ -50,18 +52,9 @@ def put(session: Session, messages: Sequence[Message], written_at: datetime) -> 
     if not messages:
         return
     check_size(messages)
-    session.execute(
-        insert(OUTBOX),
-        [
-            {
-                "topic": message.topic,
-                "key": message.key,
-                "headers": message.headers,
-                "value": message.value,
-                "written_at": written_at,
-            }
-            for message in messages
-        ],
+    _WRITER.write(
+        session,
+        [(one.topic, one.key, one.headers, one.value, written_at) for one in messages],
     )
     session.info[WAKE] = True
 

@@ -5,6 +5,7 @@ Source: CloudEvents 1.0, Kafka protocol binding, section 3.2.
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import ClassVar, Generic, TypeVar
 from uuid import UUID
 
@@ -92,18 +93,26 @@ def message_of(
     source: str,
 ) -> Message:
     """The message for an event of `kind` whose JSON the caller has written (the hottest paths do)."""
-    headers = [
-        ("ce_specversion", "1.0"),
+    headers = (
+        *_fixed_headers(kind, source),
         ("ce_id", str(event_id)),
-        ("ce_source", f"/baitwell/{source}"),
-        ("ce_type", kind.ce_type()),
         ("ce_time", occurred_at.isoformat().replace("+00:00", "Z")),
-        ("content-type", "application/json"),
-    ]
+    )
     correlation_id = correlation.current()
     if correlation_id:
-        headers.append(("ce_correlationid", correlation_id))
-    return Message(kind.topic, key, tuple(headers), value)
+        headers = (*headers, ("ce_correlationid", correlation_id))
+    return Message(kind.topic, key, headers, value)
+
+
+@lru_cache(maxsize=256)
+def _fixed_headers(kind: type[Event], source: str) -> tuple[tuple[str, str], ...]:
+    """What all events of a kind say alike."""
+    return (
+        ("ce_specversion", "1.0"),
+        ("ce_source", f"/baitwell/{source}"),
+        ("ce_type", kind.ce_type()),
+        ("content-type", "application/json"),
+    )
 
 
 def tombstone(topic: str, key: str) -> Message:
