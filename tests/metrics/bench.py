@@ -129,17 +129,21 @@ class Bench:
 
     async def said(self) -> list[Event]:
         """The events in the outbox, in order."""
+        return [received.event for received in await self.received_of_outbox()]
+
+    async def received_of_outbox(self) -> list[Received[Any]]:
+        """What is in the outbox, in order, as others would receive it."""
 
         def work(session: Any) -> Sequence[Any]:
             return session.execute(OUTBOX.select().order_by(OUTBOX.c.id)).all()
 
-        events = []
+        found = []
         for row in await self.ground.database.read(work):
             headers = tuple((name, value) for name, value in row.headers)
             decoded = decode(Record(row.topic, 0, 0, row.key, headers, row.value))
             assert decoded is not None
-            events.append(decoded.event)
-        return events
+            found.append(decoded)
+        return found
 
     async def totals(self) -> dict[tuple[str, ...], tuple[int, ...]]:
         """All cells that hold anything."""

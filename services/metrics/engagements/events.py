@@ -71,6 +71,26 @@ def message_of(raw: Raw) -> Message:
     return encode_at(event, raw.occurred_at)
 
 
+def correction_of(raw: Raw, contact_key: str | None, profile_id: UUID | None) -> Message:
+    """The event of a click that was said as a person's and is a machine's, with whose it was."""
+    document: dict[str, Any] = raw.document or {}
+    event = EngagementClicked.model_construct(
+        engagement_id=raw.id,
+        delivery_id=raw.subject,
+        campaign_id=raw.campaign_id,
+        bait_id=raw.bait_id,
+        profile_id=profile_id,
+        contact_key=contact_key,
+        channel=raw.channel or None,
+        machine=True,
+        machine_reason=raw.reason,
+        link=document["link"],
+        url=document["url"],
+        reclassified=True,
+    )
+    return encode_at(event, raw.occurred_at, "reclassified")
+
+
 def _delivery_of(raw: Raw) -> UUID | None:
     """The delivery that gets the credit; of what was tracked, the subject itself."""
     if raw.kind in TRACKED:

@@ -15,7 +15,7 @@ from sqlmodel import Session
 
 from services.metrics.engagements import repository
 from services.metrics.engagements.currencies import CURRENCIES
-from services.metrics.engagements.events import CONVERTED, INQUIRED, UNSUBSCRIBED, encode_at
+from services.metrics.engagements.events import CONVERTED, INQUIRED, encode_at
 from services.metrics.engagements.models import KeptAnswer
 from services.metrics.engagements.schemas import Receipt, Report, Taken
 from services.metrics.engagements.settling import refund_of
@@ -178,14 +178,18 @@ class ReportDesk:
         if owners:
             subjects.put_owners(session, list(owners.items()), now)
         leaving: list[Leaving] = []
+        waiters = []
         for one in fresh:
-            if one.report.kind == "unsubscribed":
-                leaving += _leave(session, one, now)
-        if fresh:
-            waiting.add_once(session, [self._waiter(one, now) for one in fresh])
+            gone = _leave(session, one, now) if one.report.kind == "unsubscribed" else []
+            leaving += gone
+            # said without the person, because the delivery is not known yet: once more when it settles
+            said = any(one.profile_id or each.contact_key for each in gone)
+            waiters.append(self._waiter(one, now, said=said))
+        if waiters:
+            waiting.add_once(session, waiters)
         return leaving
 
-    def _waiter(self, one: Named, now: datetime) -> Waiter:
+    def _waiter(self, one: Named, now: datetime, *, said: bool) -> Waiter:
         report = one.report
         kind = f"engagement.{report.kind}"
         document: dict[str, Any] = {"source": report.source}
@@ -211,7 +215,7 @@ class ReportDesk:
             one.delivery_id,
             one.contact_key,
             one.profile_id,
-            said=kind == UNSUBSCRIBED,
+            said=said,
             document=document,
         )
 

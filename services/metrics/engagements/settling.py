@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from uuid import UUID
@@ -16,6 +16,7 @@ from services.metrics.engagements.events import (
     REPORTED,
     TRACKED,
     UNSUBSCRIBED,
+    correction_of,
     message_of,
 )
 from services.metrics.funnel import repository as funnel
@@ -82,7 +83,7 @@ class Settler:
         ready = [waiter for waiter in due if waiter.delivery_id in known]
         waiting.postpone(session, [w for w in due if w.delivery_id not in known], now)
         if ready:
-            bunched = self._bunched(session, ready)
+            bunched = self._bunched(session, ready, known, now)
             raws = [
                 self._class(waiter, known[waiter.delivery_id], bunched)
                 for waiter in ready
@@ -102,7 +103,13 @@ class Settler:
             machine=bool(reason), reason=reason, credit=""
         )
 
-    def _bunched(self, session: Session, ready: Sequence[Waiter]) -> set[UUID]:
+    def _bunched(
+        self,
+        session: Session,
+        ready: Sequence[Waiter],
+        known: Mapping[UUID, DeliveryRow],
+        now: datetime,
+    ) -> set[UUID]:
         """The clicks that came together with their fellows; those already counted are corrected."""
         clicks = [waiter for waiter in ready if waiter.kind == CLICKED and waiter.delivery_id]
         if not clicks:
@@ -124,14 +131,25 @@ class Settler:
         bunched = {id_ for message in by_message.values() for id_ in all_links(message)}
         late = [raw for id_, raw in counted.items() if id_ in bunched and not raw.machine]
         if late:
-            self._counting.revise(
-                session,
-                [
-                    (raw, raw._replace(machine=True, void=True, reason=ALL_LINKS))
-                    for raw in sorted(late, key=lambda raw: raw.id)
-                ],
-            )
+            self._correct(session, sorted(late, key=lambda raw: raw.id), known, now)
         return bunched
+
+    def _correct(
+        self,
+        session: Session,
+        late: Sequence[Raw],
+        known: Mapping[UUID, DeliveryRow],
+        now: datetime,
+    ) -> None:
+        """Clicks that were counted and said as a person's are a machine's."""
+        pairs = [(raw, raw._replace(machine=True, void=True, reason=ALL_LINKS)) for raw in late]
+        self._counting.revise(session, pairs)
+        messages = []
+        for _, raw in pairs:
+            whose = known.get(raw.subject) if raw.subject else None
+            if whose is not None:
+                messages.append(correction_of(raw, whose.contact_key, whose.profile_id))
+        outbox.put(session, messages, now)
 
     def _settle_reported(self, session: Session, now: datetime) -> int:
         due = waiting.due(session, REPORTED, now, _REPORTED_BATCH)

@@ -152,8 +152,10 @@ def _leave(
         channel=delivery.channel if delivery else None,
         way=way,
     )
-    # who came back meanwhile and leaves by the same old message is heard again
-    event_id = derived(UNSUBSCRIBED, counted_as, "event" if first else again)
+    # who came back meanwhile and leaves by the same old message is heard again; of a delivery that is not
+    # known yet only push knows whose it is, so it is said once more when it settles
+    name = ("event" if delivery else "unplaced") if first else again
+    event_id = derived(UNSUBSCRIBED, counted_as, name)
     message = encode(
         event,
         event_id=event_id,
@@ -163,8 +165,9 @@ def _leave(
     )
     outbox.put(session, [message], at)
     if first:
+        said = delivery is not None
         waiter = Waiter(
-            counted_as, UNSUBSCRIBED, at, at, delivery_id, said=True, document={"way": way}
+            counted_as, UNSUBSCRIBED, at, at, delivery_id, said=said, document={"way": way}
         )
         waiting.add_once(session, [waiter])
     return Leaving(delivery_id, event.contact_key, at)

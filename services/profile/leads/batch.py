@@ -45,6 +45,7 @@ class Batch:
     timeline: list[Row] = field(default_factory=list)
     facts: list[Row] = field(default_factory=list)
     taken_back: list[tuple[UUID, str, UUID]] = field(default_factory=list)
+    untold: list[tuple[UUID, UUID]] = field(default_factory=list)
     candidates: list[Row] = field(default_factory=list)
     handled: list[Row] = field(default_factory=list)
     waiting: list[Row] = field(default_factory=list)
@@ -126,5 +127,8 @@ class Batch:
             columns = ENGAGEMENT_FACTS.c
             fact_key = tuple_(columns.profile_id, columns.kind, columns.fact_id)
             connection.execute(delete(ENGAGEMENT_FACTS).where(fact_key.in_(facts)))
+        for told in portions(self.untold):
+            entry_key = tuple_(TIMELINE.c.profile_id, TIMELINE.c.event_id)
+            connection.execute(delete(TIMELINE).where(entry_key.in_(told)))
         for ids in portions(self.arrived):
             connection.execute(delete(WAITING).where(WAITING.c.event_id.in_(ids)))

@@ -5,6 +5,7 @@ else becomes a note on a person's timeline. A note about a contact that nobody h
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -20,7 +21,7 @@ from services.profile.leads.content import take_lead
 from services.profile.leads.owners import Lead, Owners
 from services.profile.people.models import Word
 from services.profile.people.person import CONTACTS, PROFILES, load
-from services.profile.timeline.notes import Note, note_of
+from services.profile.timeline.notes import Note, Retraction, note_of, retraction_of
 from services.profile.writing import insert_missing
 from services.shared.clock import Clock
 from services.shared.events import Received
@@ -47,6 +48,9 @@ class Intake:
         leads = _fresh(session, [r for r in events if isinstance(r.event, LeadSubmitted)])
         notes = [note for r in events if (note := note_of(r)) is not None]
         self._apply(session, leads, notes)
+        wrong = [taken for r in events if (taken := retraction_of(r)) is not None]
+        if wrong:
+            _take_back(session, wrong, self._clock.now())
 
     def drain(self, session: Session, limit: int = 500) -> int:
         """Apply notes that wait although their contact is known by now; how many there were.
@@ -273,6 +277,19 @@ def _unsubscribe(batch: Batch, note: Note, profile_id: UUID) -> None:
         rows = rules.withdrawn(person, saying)
         batch.consents += rows
         batch.entries.append(saying.entry(profile_id, effective=bool(rows)))
+
+
+def _take_back(session: Session, wrong: Sequence[Retraction], now: datetime) -> None:
+    """Take what was told wrongly off timelines, out of what segments ask, and from what waits."""
+    batch = Batch(now)
+    profile_of = contact_owners.find(session, [one.contact_key for one in wrong if one.contact_key])
+    for one in wrong:
+        batch.arrived.append(one.event_id)
+        profile_id = profile_of.get(one.contact_key or "") or one.profile_id
+        if profile_id is not None:
+            batch.untold.append((profile_id, one.event_id))
+            batch.taken_back.append((profile_id, one.kind, one.event_id))
+    batch.flush(session)
 
 
 def _add_fact(batch: Batch, note: Note, profile_id: UUID) -> None:

@@ -103,6 +103,27 @@ class Note:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Retraction:
+    """A note that was told and is not true: a click of a machine, taken for a person's."""
+
+    event_id: UUID
+    kind: str
+    contact_key: str | None
+    profile_id: UUID | None
+
+
+def retraction_of(received: Received[Any]) -> Retraction | None:
+    """What an event takes back; None for nearly all."""
+    event = received.event
+    if not (isinstance(event, EngagementClicked) and event.reclassified):
+        return None
+    told = derived(
+        event.kind, event.engagement_id, "event"
+    )  # as metrics names an engagement's event
+    return Retraction(told, FACTS[event.kind], event.contact_key, event.profile_id)
+
+
 def note_of(received: Received[Any]) -> Note | None:
     """The note of an event; None for what says nothing about a person (robots, mail to staff)."""
     event = received.event

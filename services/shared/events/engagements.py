@@ -29,12 +29,16 @@ class EngagementDisplayed(Engagement):
 
 
 class EngagementClicked(Engagement):
-    """A tracked link was followed. `link` is its number in the message."""
+    """A tracked link was followed. `link` is its number in the message.
+
+    `reclassified`: the same engagement was said before as a person's; it turned out to be a machine's.
+    """
 
     kind = "engagement.clicked"
 
     link: int
     url: str
+    reclassified: bool = False
 
 
 class EngagementInquired(Engagement):

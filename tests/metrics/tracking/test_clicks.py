@@ -188,6 +188,24 @@ class TestCounting:
         assert (clicked["total"], clicked["counted"], clicked["distinct"]) == (0, 1, 0)
         assert clicked["machine"] == 3
 
+    async def test_a_click_that_is_corrected_is_said_again_as_a_machines(self, both: Bench) -> None:
+        delivery = await both.sent(CAMPAIGN)
+        await both.click(delivery, 1)
+        both.clock.advance(0.9)
+        await both.click(delivery, 2)
+        await both.settle(0.1)
+        await both.click(delivery, 3)
+        await both.settle()
+        said = [event for event in await both.said() if isinstance(event, EngagementClicked)]
+        first, *others = [e for e in said if e.engagement_id == said[0].engagement_id]
+        assert (first.machine, first.reclassified) == (False, False)
+        (correction,) = others
+        assert correction == first.model_copy(
+            update={"machine": True, "machine_reason": "all_links", "reclassified": True}
+        )
+        assert correction.contact_key == both.contact_key("ann@customers.example")
+        assert [e.reclassified for e in said].count(True) == 1
+
     async def test_an_early_bird_waits_until_its_delivery_is_known(self, both: Bench) -> None:
         delivery = uuid4()
         await both.click(delivery)

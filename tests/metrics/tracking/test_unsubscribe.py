@@ -98,10 +98,19 @@ async def test_who_leaves_before_metrics_knows_the_message_is_heard_at_once(both
     (event,) = await both.said()
     assert isinstance(event, EngagementUnsubscribed)
     assert (event.delivery_id, event.contact_key) == (delivery, None)
+    left_at = both.clock.now()
     await both.settle(3)
     await both.sent(CAMPAIGN, delivery=delivery)
     await both.settle(3)
     assert (await unsubscribed(both))["distinct"] == 1
+    # and heard once more with whose it is, so that the person's timeline and consent show it
+    first, again = await both.received_of_outbox()
+    assert isinstance(again.event, EngagementUnsubscribed)
+    assert again.event.contact_key == both.contact_key("ann@customers.example")
+    assert (again.event.campaign_id, again.event.way) == (CAMPAIGN, "one_click")
+    assert (again.occurred_at, first.id != again.id) == (left_at, True)
+    await both.settle(3)
+    assert len(await both.said()) == 2
 
 
 async def test_it_holds_when_push_does_not_answer(bench: Bench) -> None:

@@ -1,6 +1,7 @@
 """What events do to people, on both databases."""
 
 import asyncio
+import dataclasses
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -301,6 +302,40 @@ class TestNotes:
         assert kinds == ["engagement.clicked", "lead.submitted", "push.sent"]
         assert await both.said() == []
         assert [row["kind"] for row in await both.rows(EngagementFact)] == ["clicked"]
+
+    @pytest.mark.parametrize("together", [True, False])
+    async def test_a_click_that_turns_out_a_machines_is_taken_back(
+        self, both: Bench, together: bool
+    ) -> None:
+        await both.feed(both.lead("a@shop.example"))
+        robot, person = clicked(both, "a@shop.example"), clicked(both, "a@shop.example")
+        told = [
+            dataclasses.replace(
+                both.received(click), id=derived(click.kind, click.engagement_id, "event")
+            )
+            for click in (robot, person)
+        ]
+        correction = both.received(robot.model_copy(update={"machine": True, "reclassified": True}))
+        if together:
+            await both.feed(*told, correction)
+        else:
+            await both.feed(*told)
+            await both.feed(correction)
+        kept = [r for r in await both.rows(TimelineEntry) if r["kind"] == "engagement.clicked"]
+        assert [row["event_id"] for row in kept] == [told[1].id]
+        assert [row["fact_id"] for row in await both.rows(EngagementFact)] == [told[1].id]
+
+    async def test_a_click_is_taken_back_also_while_it_waits_for_its_person(
+        self, both: Bench
+    ) -> None:
+        robot = clicked(both, "a@shop.example")
+        told = both.received(robot)
+        told = dataclasses.replace(told, id=derived(robot.kind, robot.engagement_id, "event"))
+        await both.feed(told)
+        await both.feed(robot.model_copy(update={"machine": True, "reclassified": True}))
+        await both.feed(both.lead("a@shop.example"))
+        assert await both.rows(EngagementFact) == []
+        assert await both.count(TimelineEntry) == 1
 
     async def test_machines_are_no_behaviour(self, both: Bench) -> None:
         await both.feed(both.lead("a@shop.example"))
