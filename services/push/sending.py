@@ -103,7 +103,7 @@ def assemble(ground: Ground[PushSettings], seams: CampaignSeams) -> Sending:
     tasks = [
         BackgroundTask("clock guard", wall_clock.run),
         BackgroundTask("freshness", freshness.run),
-        BackgroundTask("tidy", Tidy(database, clock, policy).run),
+        BackgroundTask("tidy", Tidy(database, clock, policy, settings.trace_kept).run),
         BackgroundTask("delivery gauges", partial(metrics.keep, database, clock, show)),
         *(
             BackgroundTask(f"dispatcher {d.status.channel}", partial(_dispatch, recovery, d))

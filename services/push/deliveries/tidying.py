@@ -2,9 +2,15 @@
 
 import asyncio
 import logging
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 from functools import partial
 
+from sqlalchemy import delete, select
+from sqlmodel import Session
+
 from services.push.deliveries import repository
+from services.push.deliveries.repository import TRACE
 from services.push.policy.service import Policy
 from services.shared.clock import Clock
 from services.shared.database import Database
@@ -14,15 +20,23 @@ log = logging.getLogger(__name__)
 
 _EVERY = 3600.0
 _FIRST = 60.0
+_AT_ONCE = 1000
 
 
 class Tidy:
-    """Forgets reservations that no window reaches any more, a few at a time, once an hour."""
+    """Forgets reservations that no window reaches any more and old decisions, once an hour.
 
-    def __init__(self, database: Database, clock: Clock, policy: Policy) -> None:
+    A few at a time. `trace_kept` is how long decisions are kept that the ledger has written over; None:
+    for good.
+    """
+
+    def __init__(
+        self, database: Database, clock: Clock, policy: Policy, trace_kept: timedelta | None = None
+    ) -> None:
         self._database = database
         self._clock = clock
         self._policy = policy
+        self._trace_kept = trace_kept
 
     async def run(self, stop: asyncio.Event) -> None:
         """Tidy until `stop` is set."""
@@ -36,12 +50,34 @@ class Tidy:
 
     async def once(self) -> None:
         """Forget everything that is old enough."""
+        await self._forget_reservations()
+        if self._trace_kept is not None:
+            await self._forget_trace(self._clock.now() - self._trace_kept)
+
+    async def _forget_trace(self, before: datetime) -> None:
+        while True:
+            found = await self._database.read(partial(_old_trace, before=before))
+            if not found:
+                return
+            await self._database.transaction(partial(_forget_lines, ids=found))
+
+    async def _forget_reservations(self) -> None:
         while True:
             # looked for beside the loop, as there is no index by time: every send would pay for it
             found = await self._database.scan(partial(self._policy.outdated, now=self._clock.now()))
             if not found:
                 return
             await self._database.transaction(partial(self._policy.forget, outdated=found))
+
+
+def _old_trace(session: Session, before: datetime) -> Sequence[int]:
+    """Some of the oldest lines that are older. There is no index by time: ids are given in its order."""
+    oldest = select(TRACE.c.id, TRACE.c.at).order_by(TRACE.c.id).limit(_AT_ONCE)
+    return [row.id for row in session.execute(oldest) if row.at < before]
+
+
+def _forget_lines(session: Session, ids: Sequence[int]) -> None:
+    session.execute(delete(TRACE).where(TRACE.c.id.in_(ids)))
 
 
 class Recovery:
