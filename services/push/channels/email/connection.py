@@ -9,8 +9,10 @@ AMBIGUOUS, begun is RETRY_LATER, queued was not sent.
 import asyncio
 from collections import deque
 from dataclasses import dataclass
+from functools import partial
 
 from services.push.channels.base import OutcomeClass, Outgoing, Report, Result
+from services.push.channels.email.dkim.signer import Signer
 from services.push.channels.email.judge import Judge
 from services.push.channels.email.message import Composed, ComposeError, Composer
 from services.push.channels.email.replies import Stage, masked
@@ -21,14 +23,20 @@ from services.shared.clock import Clock
 
 _GROUP = (Stage.MAIL, Stage.RCPT, Stage.DATA)
 _LONE_DOT = "lone-dot"
+_NOTHING = Composed(b"", b"", b"", False, "")
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Flight:
-    """A message on the wire, and the first refusal that one of its commands met."""
+    """A message from its queue to its result, and the first refusal that one of its commands met.
+
+    It is composed when its turn comes; one that is signed when it is submitted, so that the signature
+    is there by then.
+    """
 
     message: Outgoing
-    composed: Composed
+    composed: Composed = _NOTHING
+    signing: bool = False
     refusal: tuple[Stage, int, bytes] | None = None
 
 
@@ -44,6 +52,7 @@ class SmtpConnection:
         timeouts: Timeouts,
         clock: Clock,
         report: Report,
+        signer: Signer | None = None,
     ) -> None:
         self._wire = wire
         self._extensions = extensions
@@ -52,7 +61,8 @@ class SmtpConnection:
         self._timeouts = timeouts
         self._clock = clock
         self._report = report
-        self._queue: deque[Outgoing] = deque()
+        self._signer = signer
+        self._queue: deque[_Flight] = deque()
         self._begun: _Flight | None = None
         self._dotted: _Flight | None = None
         self._expected: deque[str] = deque()
@@ -76,8 +86,22 @@ class SmtpConnection:
         if not self.open:
             self._report(Result(message.delivery_id, None, "connection-closed"))
             return
-        self._queue.append(message)
-        if not self._reading:
+        flight = _Flight(message)
+        if self._signer is not None and not self._compose(flight):
+            return
+        self._queue.append(flight)
+        if self._signer is not None and self._signer.covers(flight.composed):
+            flight.signing = True
+            self._signer.sign(flight.composed, partial(self._signed, flight))
+        else:
+            self._go_on()
+
+    def _signed(self, flight: _Flight, composed: Composed) -> None:
+        flight.composed, flight.signing = composed, False
+        self._go_on()
+
+    def _go_on(self) -> None:
+        if not self._reading and not self._gone.is_set():
             self._begin_next()
             self._flush()
 
@@ -102,30 +126,33 @@ class SmtpConnection:
         """Write the commands of the next message that can be sent, when the protocol allows it now."""
         if self._begun is not None or (self._expected and not self._extensions.pipelining):
             return
-        while self._queue and self._begun is None:
-            message = self._queue.popleft()
-            if self._clock.monotonic() > message.fresh_until:
-                self._report(Result(message.delivery_id, None, "stale"))
-                continue
-            composed = self._compose(message)
-            if composed is not None:
-                self._begin(_Flight(message, composed))
+        while self._queue and not self._queue[0].signing and self._begun is None:
+            flight = self._queue.popleft()
+            if self._clock.monotonic() > flight.message.fresh_until:
+                self._report(Result(flight.message.delivery_id, None, "stale"))
+            elif (flight.composed is not _NOTHING or self._compose(flight)) and self._fits(flight):
+                self._begin(flight)
 
-    def _compose(self, message: Outgoing) -> Composed | None:
-        """The message, or None when it was reported instead."""
+    def _compose(self, flight: _Flight) -> bool:
+        """Whether the message could be written; one that couldn't was reported."""
         try:
-            composed = self._composer.compose(message)
+            flight.composed = self._composer.compose(flight.message)
         except ComposeError as error:
-            self._refuse_unsent(message, error.code, error.detail, recipient=error.recipient)
-            return None
+            self._refuse_unsent(flight.message, error.code, error.detail, recipient=error.recipient)
+            return False
+        return True
+
+    def _fits(self, flight: _Flight) -> bool:
+        """Whether this server takes the message; one that it doesn't was reported."""
+        composed, message = flight.composed, flight.message
         limit = self._extensions.size
         if limit is not None and len(composed.raw) > limit:
             self._refuse_unsent(message, "too-large", f"the server takes {limit} octets")
-            return None
+            return False
         if composed.utf8 and not self._extensions.utf8:
             self._refuse_unsent(message, "smtputf8", "not offered by the server", recipient=True)
-            return None
-        return composed
+            return False
+        return True
 
     def _refuse_unsent(
         self, message: Outgoing, code: str, detail: str, *, recipient: bool = False
@@ -332,4 +359,4 @@ class SmtpConnection:
 
     def _return_queue(self, why: str) -> None:
         while self._queue:
-            self._report(Result(self._queue.popleft().delivery_id, None, why))
+            self._report(Result(self._queue.popleft().message.delivery_id, None, why))
