@@ -21,7 +21,7 @@ from services.push.campaigns.repository import SYSTEM, Member
 from services.push.campaigns.service import CampaignDesk, set_state
 from services.push.campaigns.states import CampaignState
 from services.push.deliveries import halts
-from services.push.deliveries.planning import Wish, plan
+from services.push.deliveries.planning import Person, Wish, plan_for
 from services.shared.errors import DatabaseUnavailable, Invalid
 from services.shared.http.internal import InternalClient, ServiceUnreachable
 
@@ -248,25 +248,25 @@ class Planner:
         now: datetime,
     ) -> int:
         """Put members into the ledger; how many share a contact with somebody who has one already."""
-        wishes = [
-            Wish(
-                cause_kind="campaign",
-                cause_id=str(run.id),
-                contact_key=str(member.contact_key),
-                channel=campaign.channel,
-                language=str(member.language),
-                marketing=True,
-                template_version_id=run.template_version_id,
-                profile_id=member.profile_id,
-                campaign_id=campaign.id,
-                capped=campaign.capped,
-                priority=campaign.priority,
-                expires_at=campaign.until,
-            )
+        wish = Wish(
+            cause_kind="campaign",
+            cause_id=str(run.id),
+            contact_key="",
+            channel=campaign.channel,
+            language="",
+            marketing=True,
+            template_version_id=run.template_version_id,
+            campaign_id=campaign.id,
+            capped=campaign.capped,
+            priority=campaign.priority,
+            expires_at=campaign.until,
+        )
+        people = [
+            Person(str(member.contact_key), str(member.language), member.profile_id)
             for member in chosen
+            if member.profile_id is not None
         ]
-        made = plan(session, wishes, self._desk.ids, now)
-        if len(made) == len(wishes):
+        if plan_for(session, wish, people, self._desk.ids, now) == len(people):
             return 0
         ids = {member.profile_id for member in chosen if member.profile_id}
         return len(ids - repository.planned_already(session, run.id, sorted(ids)))

@@ -122,8 +122,8 @@ def _members(dialect: Dialect) -> tuple[RowSet, Any]:
             person.c.language,
             CONTACTS.c.contact_key,
             CONTACTS.c.channel,
-            CONTACTS.c.verified_at,
-            CONTACTS.c.provenance,
+            CONTACTS.c.verified_at.is_not(None),
+            CONTACTS.c.provenance.is_not(None),
             CONTACTS.c.marketing,
         )
         .select_from(given.table)
@@ -141,30 +141,7 @@ def members(session: Session, profile_ids: Sequence[UUID]) -> list[Member]:
     """What push knows of these members: a row per contact, or one without."""
     given, statement = _members(dialect_of(session))
     rows = session.execute(statement, given.bind([(id_,) for id_ in profile_ids]))
-    return [
-        Member(
-            member_id,
-            profile_id,
-            erased_at,
-            language,
-            contact_key,
-            channel,
-            verified=verified_at is not None,
-            known=provenance is not None,
-            marketing=marketing,
-        )
-        for (
-            member_id,
-            profile_id,
-            erased_at,
-            language,
-            contact_key,
-            channel,
-            verified_at,
-            provenance,
-            marketing,
-        ) in rows
-    ]
+    return [Member._make(row) for row in rows]
 
 
 def planned_already(session: Session, run_id: UUID, profile_ids: Sequence[UUID]) -> set[UUID]:

@@ -5,10 +5,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Boolean, Integer, String, Text, Uuid, cast, literal, select, true
+from sqlalchemy import (
+    Boolean,
+    Integer,
+    String,
+    Text,
+    Uuid,
+    bindparam,
+    cast,
+    literal,
+    select,
+    true,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.dialects.postgresql import insert as insert_postgresql
 from sqlalchemy.dialects.sqlite import insert as insert_sqlite
@@ -22,6 +33,8 @@ from services.shared.database import Moment
 from services.shared.database.base import WAKE, Dialect
 from services.shared.events.parts import CauseKind
 from services.shared.ids import Ids
+
+LEDGER = Delivery.__table__  # type: ignore[attr-defined]  # what SQLModel adds
 
 DEFAULT_PRIORITY = 5
 """Of marketing messages: 1 is the most important, 9 the least. Others are claimed before all of them."""
@@ -81,25 +94,46 @@ _COLUMNS: dict[str, TypeEngine[Any]] = {
 }
 
 
+_PERSONAL = ("id", "contact_key", "language", "profile_id")
+
+
+class Person(NamedTuple):
+    """One of those that a wish is for: how they are reached, in which language, and who they are."""
+
+    contact_key: str
+    language: str
+    profile_id: UUID
+
+
 @cache
-def _statement(dialect: Dialect) -> tuple[RowSet, Any]:
-    given = RowSet(dialect, "given", **_COLUMNS)
-    picked = [given.table.c[name] for name in _COLUMNS if name != "vals"]
+def _statement(dialect: Dialect, own: tuple[str, ...]) -> tuple[RowSet, Any]:
+    """Insert rows whose `own` columns differ; the others are bound once, as `all_<name>`."""
+    given = RowSet(dialect, "given", **{name: _COLUMNS[name] for name in own})
     postgres = dialect == "postgresql"
-    vals = cast(given.vals, JSONB()) if postgres else given.vals
+
+    def value(name: str) -> Any:
+        found = (
+            given.table.c[name] if name in own else bindparam(f"all_{name}", type_=_COLUMNS[name])
+        )
+        return cast(found, JSONB()) if postgres and name == "vals" else found
+
+    now = value("created_at")
     rows = select(
-        *picked,
-        vals.label("vals"),
-        literal(State.PLANNED.value).label("state"),
-        literal(0).label("attempt"),
-        given.created_at.label("updated_at"),
-    ).where(true())
-    names = [name for name in _COLUMNS if name != "vals"]
-    names += ["vals", "state", "attempt", "updated_at"]
+        *[value(name) for name in _COLUMNS],
+        literal(State.PLANNED.value),
+        literal(0),
+        now,
+    ).select_from(given.table)
+    names = [*_COLUMNS, "state", "attempt", "updated_at"]
     insert = insert_postgresql if postgres else insert_sqlite
-    ledger = Delivery.__table__  # type: ignore[attr-defined]  # what SQLModel adds
-    statement = insert(ledger).from_select(names, rows, include_defaults=False)
-    return given, statement.on_conflict_do_nothing().returning(ledger.c.id, ledger.c.contact_key)
+    statement = insert(LEDGER).from_select(names, rows.where(true()), include_defaults=False)
+    return given, statement.on_conflict_do_nothing()
+
+
+@cache
+def _telling(dialect: Dialect) -> tuple[RowSet, Any]:
+    given, statement = _statement(dialect, tuple(_COLUMNS))
+    return given, statement.returning(LEDGER.c.id, LEDGER.c.contact_key)
 
 
 def plan(session: Session, wishes: Sequence[Wish], ids: Ids, now: datetime) -> dict[str, UUID]:
@@ -109,33 +143,53 @@ def plan(session: Session, wishes: Sequence[Wish], ids: Ids, now: datetime) -> d
     """
     if not wishes:
         return {}
-    given, statement = _statement(dialect_of(session))
-    rows = [
-        (
-            ids.new(),
-            wish.cause_kind,
-            wish.cause_id,
-            wish.contact_key,
-            wish.channel,
-            wish.language,
-            wish.marketing,
-            wish.template_version_id,
-            wish.built_in,
-            json.dumps(dict(wish.values), ensure_ascii=False),
-            wish.profile_id,
-            wish.campaign_id,
-            wish.bait_id,
-            wish.address,
-            wish.abuse_key,
-            wish.capped,
-            wish.priority if wish.marketing else 0,
-            wish.verified,
-            wish.not_before or now,
-            wish.expires_at,
-            now,
-        )
-        for wish in wishes
-    ]
+    given, statement = _telling(dialect_of(session))
+    rows = [tuple(_row(wish, ids.new(), now).values()) for wish in wishes]
     made = session.execute(statement, given.bind(rows)).all()
     session.info[WAKE] = True
     return {contact_key: delivery_id for delivery_id, contact_key in made}
+
+
+def plan_for(
+    session: Session, wish: Wish, people: Sequence[Person], ids: Ids, now: datetime
+) -> int:
+    """Plan one delivery of `wish` for each of `people`, as `plan` does; how many are new.
+
+    Their contact, language and profile stand in place of those of `wish`.
+    """
+    if not people:
+        return 0
+    given, statement = _statement(dialect_of(session), _PERSONAL)
+    parameters = given.bind([(ids.new(), *person) for person in people])
+    row = _row(wish, ids.new(), now)
+    parameters |= {f"all_{name}": row[name] for name in _COLUMNS if name not in _PERSONAL}
+    made = session.execute(statement, parameters)
+    session.info[WAKE] = True
+    return int(made.rowcount)  # type: ignore[attr-defined]  # a CursorResult
+
+
+def _row(wish: Wish, id_: UUID, now: datetime) -> dict[str, Any]:
+    """The values of `_COLUMNS`, in their order."""
+    return {
+        "id": id_,
+        "cause_kind": wish.cause_kind,
+        "cause_id": wish.cause_id,
+        "contact_key": wish.contact_key,
+        "channel": wish.channel,
+        "language": wish.language,
+        "marketing": wish.marketing,
+        "template_version_id": wish.template_version_id,
+        "built_in": wish.built_in,
+        "vals": json.dumps(dict(wish.values), ensure_ascii=False),
+        "profile_id": wish.profile_id,
+        "campaign_id": wish.campaign_id,
+        "bait_id": wish.bait_id,
+        "address": wish.address,
+        "abuse_key": wish.abuse_key,
+        "capped": wish.capped,
+        "priority": wish.priority if wish.marketing else 0,
+        "verified": wish.verified,
+        "not_before": wish.not_before or now,
+        "expires_at": wish.expires_at,
+        "created_at": now,
+    }
