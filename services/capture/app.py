@@ -19,6 +19,7 @@ from services.capture.leads.thanks_tokens import Thanks
 from services.capture.leads.tidy import Tidy
 from services.capture.models import metadata
 from services.capture.pages import embed
+from services.capture.pages.describing import with_pages
 from services.capture.pages.drawing import TEMPLATES, Drawing
 from services.capture.pages.embed import EmbedScript, FormSource
 from services.capture.pages.hosted import AfterParts, HostedPages
@@ -86,9 +87,9 @@ def build(ground: Ground[CaptureSettings]) -> Service:
             BackgroundTask("tidy leads", state.tidy.run),
         ],
         closers=[state.views.flush],
-        front=leads.front,
+        hot=leads,
         limit=_limit,
-        openapi=describe,
+        openapi=lambda document: with_pages(describe(document)),
     )
 
 

@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from fastapi import APIRouter
 
@@ -23,6 +24,7 @@ from services.metrics.pages.endpoints import StartPages
 from services.metrics.pages.overview import Overview
 from services.metrics.settings import MetricsSettings
 from services.metrics.subjects.handlers import TOPICS, Projections
+from services.metrics.tracking.describing import with_links
 from services.metrics.tracking.endpoints import TrackingRoutes
 from services.metrics.tracking.service import Tracker
 from services.shared import outbox
@@ -87,9 +89,14 @@ def build(ground: Ground[MetricsSettings]) -> Service:
             BackgroundTask("metrics tidying", partial(_tidy, ground)),
         ),
         limit=lambda path: _REPORT_LIMIT if path == "/v1/engagements" else DEFAULT_LIMIT,
-        openapi=engagement_endpoints.with_report_schema,
+        openapi=_describe,
         refresh=metrics.series.refresh,
     )
+
+
+def _describe(document: dict[str, Any]) -> dict[str, Any]:
+    """The OpenAPI document with what FastAPI does not see."""
+    return with_links(engagement_endpoints.with_report_schema(document))
 
 
 def _internal(ground: Ground[MetricsSettings]) -> APIRouter:

@@ -6,10 +6,12 @@ Seeded and bounded, so that it comes out the same every time; more examples find
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import UUID
 
 import httpx
 import pytest
@@ -24,6 +26,7 @@ CHECKS = (
     "response_schema_conformance",
     "missing_required_header",
     "ignored_auth",
+    "unsupported_method",
 )
 EXAMPLES = 12
 
@@ -99,7 +102,48 @@ def test_every_documented_path_is_reached_through_the_front(live: Embedded) -> N
         paths = document(live, service)["paths"]
         assert isinstance(paths, dict)
         for path in paths:
-            url = live.url + path.replace("{", "").replace("}", "")
+            url = live.url + re.sub(r"{\w+}", str(UUID(int=7)), path)
             answer = httpx.request("TRACE", url, trust_env=False)
             problem = json.loads(answer.text or "{}")
             assert answer.status_code == 405, f"{path}: {answer.status_code} {problem}"
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/login", "/people", "/campaigns", "/mailbox", "/b/welcome", "/docs/push"]
+)
+def test_pages_answer_head_like_get(live: Embedded, path: str) -> None:
+    headers = {"authorization": f"Bearer {live.admin_key}", "accept": "text/html"}
+    got, head = (
+        httpx.request(method, live.url + path, headers=headers, trust_env=False)
+        for method in ("GET", "HEAD")
+    )
+    assert (head.status_code, head.content) == (got.status_code, b"")
+    assert (got.status_code, head.headers["content-type"]) == (200, got.headers["content-type"])
+
+
+def test_another_method_of_a_path_is_named_with_what_is_allowed(live: Embedded) -> None:
+    answer = httpx.get(
+        f"{live.url}/v1/profiles/lookup",
+        headers={"authorization": f"Bearer {live.admin_key}"},
+        trust_env=False,
+    )
+    assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
+
+
+@pytest.mark.parametrize(
+    ("service", "path"),
+    [
+        ("metrics", "/c/{token}"),
+        ("metrics", "/o/{token}"),
+        ("metrics", "/u/{token}"),
+        ("capture", "/b/{slug}"),
+        ("capture", "/f/{slug}"),
+        ("capture", "/r/{token}"),
+        ("capture", "/embed.js"),
+        ("capture", "/v1/baits/{slug}/leads"),
+    ],
+)
+def test_public_routes_are_documented(live: Embedded, service: str, path: str) -> None:
+    paths = document(live, service)["paths"]
+    assert isinstance(paths, dict)
+    assert path in paths

@@ -20,7 +20,7 @@ from services.shared.clock import Clock
 from services.shared.errors import Forbidden, Unauthenticated
 from services.shared.ground import Ground
 from services.shared.web.client_address import client_address, networks
-from services.shared.web.pages import Pages
+from services.shared.web.pages import PageRoute, Pages
 
 _SESSION_SECONDS = 14 * 24 * 3600
 _TRIES, _TRIES_WITHIN = 10, 60.0
@@ -144,7 +144,7 @@ class StartPages:
 
 def router(pages: StartPages) -> APIRouter:
     """The routes of the start pages."""
-    routes = APIRouter(include_in_schema=False)
+    routes = APIRouter(route_class=PageRoute, include_in_schema=False)
     routes.add_api_route("/", pages.start, methods=["GET"])
     routes.add_api_route("/login", pages.ask, methods=["GET"])
     routes.add_api_route("/login", pages.log_in, methods=["POST"])

@@ -16,9 +16,9 @@ from services.profile.people.repository import Filter
 from services.profile.people.service import People, person_state, timeline_page
 from services.profile.state import ProfileOfRequest, ProfileService
 from services.shared.auth.keys import Caller
-from services.shared.web.pages import OperatorPage
+from services.shared.web.pages import OperatorPage, PageRoute
 
-router = APIRouter(prefix="/people", include_in_schema=False)
+router = APIRouter(prefix="/people", route_class=PageRoute, include_in_schema=False)
 
 _PAGE = 30
 _TIMELINE = 40

@@ -53,7 +53,8 @@ async def list_people(
     return await people.page(Filter(tag, bait), after, limit)
 
 
-@router.get("/{profile_id}", summary="A person", operation_id="get_profile", responses=_READ)
+# not any word, so that GET of /lookup is another method of that path, not a person
+@router.get("/{profile_id:uuid}", summary="A person", operation_id="get_profile", responses=_READ)
 async def get_person(profile_id: UUID, people: PeopleOfRequest, _caller: ReadCaller) -> PersonState:
     """Contacts, values with their sources, tags, consents with their proofs."""
     return await people.show(profile_id)

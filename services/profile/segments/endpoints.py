@@ -76,7 +76,7 @@ async def preview_segment(
     return await segments.preview(document.rule)
 
 
-@router.get("/{segment_id}", summary="A segment", operation_id="get_segment", responses=_READ)
+@router.get("/{segment_id:uuid}", summary="A segment", operation_id="get_segment", responses=_READ)
 async def get_segment(
     segment_id: UUID, segments: SegmentsOfRequest, response: Response, _caller: ReadCaller
 ) -> SegmentState:
@@ -85,7 +85,7 @@ async def get_segment(
 
 
 @router.put(
-    "/{segment_id}",
+    "/{segment_id:uuid}",
     summary="Change a segment",
     operation_id="change_segment",
     responses=PROBLEMS | problems(410),
@@ -103,7 +103,7 @@ async def change_segment(
 
 
 @router.delete(
-    "/{segment_id}",
+    "/{segment_id:uuid}",
     status_code=204,
     summary="Retire a segment",
     operation_id="retire_segment",

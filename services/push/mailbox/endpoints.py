@@ -19,7 +19,7 @@ from services.shared.errors import NotFound
 from services.shared.ground import Ground
 from services.shared.web.body import StrictRoute
 from services.shared.web.openapi import problems
-from services.shared.web.pages import OperatorPage, Pages
+from services.shared.web.pages import OperatorPage, PageRoute, Pages
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -102,7 +102,7 @@ def _api() -> APIRouter:
 
 
 def _pages(pages: Pages) -> APIRouter:
-    shown = APIRouter(prefix="/mailbox", include_in_schema=False)
+    shown = APIRouter(prefix="/mailbox", route_class=PageRoute, include_in_schema=False)
 
     @shown.get("")
     async def listing(

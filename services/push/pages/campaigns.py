@@ -20,7 +20,7 @@ from services.push.templates.endpoints import desk_of as templates_of
 from services.push.templates.schemas import PreviewOut
 from services.shared.auth.access import ReadCaller
 from services.shared.errors import Forbidden
-from services.shared.web.pages import OperatorPage, Pages
+from services.shared.web.pages import OperatorPage, PageRoute, Pages
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -81,7 +81,7 @@ def progress_of(deliveries: list[Count] | tuple[Count, ...], skipped: dict[str, 
 def router(zone: ZoneInfo) -> APIRouter:
     """The routes of the campaign pages; times are shown in `zone`."""
     pages = Pages(TEMPLATES, zone=zone)
-    routes = APIRouter(include_in_schema=False)
+    routes = APIRouter(route_class=PageRoute, include_in_schema=False)
 
     @routes.get("/campaigns")
     async def campaigns(

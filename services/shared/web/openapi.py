@@ -1,5 +1,6 @@
 """What every OpenAPI document says about problems."""
 
+from collections.abc import Mapping
 from typing import Any
 
 _PROBLEM_SCHEMA: dict[str, Any] = {
@@ -61,3 +62,46 @@ PROBLEMS: dict[int | str, dict[str, Any]] = problems(
     400, 401, 403, 404, 405, 409, 412, 413, 415, 422, 428, 503
 )
 """For operations that operators and shops call with a key."""
+
+
+HTML, TEXT_FORM = "text/html", "application/x-www-form-urlencoded"
+
+
+def page_operation(
+    operation_id: str,
+    summary: str,
+    *,
+    names: tuple[str, ...] = (),
+    answers: Mapping[int, tuple[str, str | None]],
+    refusals: tuple[int, ...],
+    page_refusals: tuple[int, ...] = (),
+    form: bool = False,
+) -> dict[str, Any]:
+    """An operation of a page or a link, which FastAPI does not see, for people who read the document.
+
+    `names` stand in the path; `answers` are description and media type by status; of the problems that
+    `refusals` name, `page_refusals` may also come as a page. `form`: it takes the fields of a form.
+    """
+    responses: dict[str, Any] = {}
+    for status, (description, media_type) in answers.items():
+        responses[str(status)] = {"description": description}
+        if media_type is not None:
+            responses[str(status)]["content"] = {media_type: {"schema": {"type": "string"}}}
+    for number, refusal in problems(*refusals).items():
+        if number in page_refusals:
+            refusal["content"][HTML] = {"schema": {"type": "string"}}
+        responses[str(number)] = refusal
+    operation: dict[str, Any] = {
+        "tags": ["pages"],
+        "summary": summary,
+        "operationId": operation_id,
+        "parameters": [
+            {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+            for name in names
+        ],
+        "responses": responses,
+    }
+    if form:
+        fields = {"schema": {"type": "object", "additionalProperties": {"type": "string"}}}
+        operation["requestBody"] = {"content": {TEXT_FORM: fields}}
+    return operation

@@ -9,6 +9,7 @@ from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 from fastapi import Depends
+from fastapi.routing import APIRoute
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from starlette.requests import Request
@@ -54,6 +55,15 @@ async def _operator(request: Request) -> Caller:
 
 OperatorPage = Annotated[Caller, Depends(_operator)]
 """A logged-in operator who may read; anybody else is sent to the log-in page."""
+
+
+class PageRoute(APIRoute):
+    """A route of a page: HEAD is answered like GET, without the body. `APIRouter(route_class=PageRoute)`."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.methods is not None and "GET" in self.methods:
+            self.methods.add("HEAD")
 
 
 class Pages:
