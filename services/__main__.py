@@ -64,9 +64,9 @@ def _parser() -> argparse.ArgumentParser:
     _add_parked(commands.add_parser("parked", help="records that could not be handled"))
 
     doctor = commands.add_parser("doctor", help="look at everything an installation needs")
-    doctor.set_defaults(
-        command=lambda _: asyncio.run(_commands().doctor(ALL, load_settings(Settings)))
-    )
+    doctor.set_defaults(command=lambda _: _doctor())
+
+    _add_dkim(commands.add_parser("dkim", help="keys that sign mail, and their DNS records"))
 
     rebuild = commands.add_parser(
         "rebuild", help="work out the funnel's totals anew from raw events"
@@ -119,6 +119,39 @@ def _add_parked(parked: argparse.ArgumentParser) -> None:
             _commands().parked_replay(ALL, load_settings(Settings), p.service)
         )
     )
+
+
+def _add_dkim(dkim: argparse.ArgumentParser) -> None:
+    actions = dkim.add_subparsers(required=True, metavar="ACTION")
+    new = actions.add_parser("new", help="make a key and print the record to publish")
+    new.add_argument("domain", help="the domain of the sender's address")
+    new.add_argument("selector", help="a word of your own for this key, like s2026")
+    new.add_argument("--kind", choices=["rsa", "ed25519"], default="rsa")
+    new.add_argument("--out", type=Path, required=True, help="the file for the private key")
+    new.set_defaults(
+        command=lambda p: _dkim_commands().new(p.domain, p.selector, p.kind, p.out, _say)
+    )
+    records = actions.add_parser("records", help="print the records of the keys that are set")
+    records.set_defaults(
+        command=lambda _: _dkim_commands().records(load_settings(PUSH.settings, PUSH.name), _say)
+    )
+
+
+def _dkim_commands() -> ModuleType:
+    # imported when a command asks: where nothing is signed nobody needs cryptography
+    from services.push.channels.email.dkim import commands
+
+    return commands
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+
+
+def _doctor() -> int:
+    dkim = _dkim_commands().verdict(load_settings(PUSH.settings, PUSH.name))
+    code: int = asyncio.run(_commands().doctor(ALL, load_settings(Settings), [("dkim", dkim)]))
+    return code
 
 
 def _run(parsed: argparse.Namespace) -> int:

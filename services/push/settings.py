@@ -14,6 +14,7 @@ class PushSettings(Settings):
     mail: Literal["smtp", "local"] | None = None
     smtp_url: SecretStr | None = None
     mail_from: str = "Baitwell <hello@baitwell.example>"
+    dkim_keys: SecretStr | None = None
     channels: Words = ()
     mail_lanes: int = Field(default=10, ge=1, le=500)
     quiet_start: time = time(21, 0)

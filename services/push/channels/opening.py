@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from email.utils import parseaddr
+from typing import TYPE_CHECKING
 
 import httpx
 
@@ -15,6 +16,10 @@ from services.push.settings import PushSettings
 from services.shared.clock import Clock
 from services.shared.errors import SetupError
 from services.shared.http.ssrf import Guard, GuardedTransport
+
+if TYPE_CHECKING:
+    # cryptography is not loaded where nothing is signed
+    from services.push.channels.email.dkim.keys import SigningKey
 
 KNOWN = ("email", "webhook")
 
@@ -34,6 +39,19 @@ def sender_of(settings: PushSettings) -> SenderIdentity:
     if "@" not in address:
         raise SetupError("BAITWELL_MAIL_FROM must read: Name <name@company.example>")
     return SenderIdentity(name, address)
+
+
+def signing_keys(settings: PushSettings) -> "tuple[SigningKey, ...]":
+    """The keys that mail is signed with. Raises `SetupError`."""
+    if settings.dkim_keys is None:
+        return ()
+    # imported here: where nothing is signed the start has no use for cryptography
+    from services.push.channels.email.dkim.keys import KeyInvalid, read_keys
+
+    try:
+        return read_keys(settings.dkim_keys.get_secret_value())
+    except KeyInvalid as error:
+        raise SetupError(f"BAITWELL_DKIM_KEYS is wrong: {error}") from None
 
 
 def open_channels(settings: PushSettings, mailbox: MailboxStore, clock: Clock) -> Opened:
@@ -72,12 +90,13 @@ def uses_local_mail(settings: PushSettings) -> bool:
 
 def _email(settings: PushSettings, mailbox: MailboxStore, clock: Clock, *, local: bool) -> Channel:
     sender = sender_of(settings)
+    keys = signing_keys(settings)
     try:
         if local or settings.smtp_url is None:
-            return LocalMailbox(mailbox, sender, clock)
+            return LocalMailbox(mailbox, sender, clock, keys=keys)
         url = settings.smtp_url.get_secret_value()
         smtp = SmtpSettings.from_url(url, lanes=settings.mail_lanes)
-        return SmtpChannel(smtp, sender, clock)
+        return SmtpChannel(smtp, sender, clock, keys=keys)
     except ValueError as error:
         raise SetupError(f"BAITWELL_SMTP_URL is wrong: {error}") from error
 

@@ -90,8 +90,13 @@ async def parked_replay(kinds: Sequence[ServiceKind], settings: Settings, only: 
     return 1 if left else 0
 
 
-async def doctor(kinds: Sequence[ServiceKind], settings: Settings) -> int:
-    """Look at everything an installation needs; 1 when something is wrong."""
+async def doctor(
+    kinds: Sequence[ServiceKind], settings: Settings, more: Sequence[tuple[str, str]] = ()
+) -> int:
+    """Look at everything an installation needs; 1 when something is wrong.
+
+    `more` are verdicts of the caller's; one that is well begins with "ok".
+    """
     wrong = 0
     async with open_stores(kinds, settings) as stores:
         for name, verdict in [
@@ -99,6 +104,7 @@ async def doctor(kinds: Sequence[ServiceKind], settings: Settings) -> int:
             ("disk", _disk(settings)),
             ("log", await _log(stores)),
             *[(kind.name, await _database(stores, kind)) for kind in kinds],
+            *more,
         ]:
             fine = verdict.startswith("ok")
             wrong += not fine

@@ -1,7 +1,8 @@
 """Mail without a mail server: every message goes, as it would be sent, into the local mailbox."""
 
 import asyncio
-from typing import Protocol
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Protocol
 from uuid import UUID
 
 from services.push.channels.base import (
@@ -12,9 +13,14 @@ from services.push.channels.base import (
     Result,
     SenderIdentity,
 )
+from services.push.channels.email.dkim.signer import Signer
 from services.push.channels.email.message import ComposeError, Composer
 from services.push.channels.queued import CLOSE_SECONDS, QueuedConnection
 from services.shared.clock import Clock
+
+if TYPE_CHECKING:
+    # cryptography is not loaded where nothing is signed
+    from services.push.channels.email.dkim.keys import SigningKey
 
 
 class MailboxUnavailable(Exception):
@@ -56,11 +62,13 @@ class LocalMailbox:
         sender: SenderIdentity,
         clock: Clock,
         close_seconds: float = CLOSE_SECONDS,
+        keys: Sequence["SigningKey"] = (),
     ) -> None:
         self._store = store
         self._close_seconds = close_seconds
         self._clock = clock
         self._composer = Composer(sender, clock)
+        self._signer = Signer(keys, clock)
 
     async def connect(self, report: Report) -> QueuedConnection:
         return QueuedConnection(self._send, report, self._clock, self._close_seconds)
@@ -79,6 +87,7 @@ class LocalMailbox:
             )
             return Result(message.delivery_id, outcome, error.code, error.detail)
         try:
+            composed = self._signer.sign_now(composed)
             await self._store.add(composed.raw, message.delivery_id)
         except MailboxUnavailable:
             return Result(message.delivery_id, OutcomeClass.RETRY_LATER, "mailbox-unavailable")
