@@ -1,19 +1,21 @@
 """Many rows in one statement: the driver's own `executemany`, with the values made ready by column.
 
-SQLAlchemy's way of it costs more than the database does.
+SQLAlchemy's way of it costs more than the database does. The same holds for looking up many keys: an IN list
+is rendered anew for every batch, one array is not.
 """
 
-import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import JSON, Dialect, Uuid
+from pydantic_core import from_json, to_json
+from sqlalchemy import JSON, Boolean, Dialect, Uuid
 from sqlmodel import Session
 
-from services.metrics.tables import MetricsTable, columns, upsert
-from services.shared.clock import to_micros
+from services.metrics.tables import MetricsTable, columns, table, upsert
+from services.shared.clock import from_micros, to_micros
 from services.shared.database import Moment
+from services.shared.ids import uuid_of
 
 Convert = Callable[[Any], Any]
 OnConflict = Callable[[Any], Any]
@@ -62,6 +64,73 @@ class Bulk:
         return self._ready[dialect.name]
 
 
+class Lookup:
+    """Reads `names` of the rows whose column `by` is one of many keys, as tuples, by one raw statement."""
+
+    def __init__(self, model: type[MetricsTable], names: Sequence[str], by: str) -> None:
+        self._model = model
+        self._names = tuple(names)
+        self._by = by
+        self._ready: dict[str, tuple[str, Convert, list[Convert | None]]] = {}
+
+    def rows(
+        self, session: Session, keys: Collection[Any], *, lock: bool = False
+    ) -> Iterable[tuple[Any, ...]]:
+        """The rows, in no order. `lock` keeps other transactions from changing or locking them."""
+        if not keys:
+            return ()
+        dialect = session.get_bind().dialect.name
+        sql, key, converters = self._ready.get(dialect) or self._prepare(dialect)
+        if dialect == "sqlite":
+            given: Any = to_json([key(one) for one in keys]).decode()
+        else:
+            given = list(keys)
+            if lock:
+                sql = f"{sql} ORDER BY {self._by} FOR UPDATE"
+        found = session.connection().exec_driver_sql(sql, (given,)).fetchall()
+        if not found:
+            return ()
+        return zip(*_converted(zip(*found, strict=True), converters), strict=True)
+
+    def _prepare(self, dialect: str) -> tuple[str, Convert, list[Convert | None]]:
+        known = columns(self._model)
+        uuid = isinstance(known[self._by].type, Uuid)
+        if dialect == "sqlite":
+            among = "IN (SELECT value FROM json_each(?))"
+        else:
+            among = f"= ANY($1::{'uuid' if uuid else 'varchar'}[])"
+        names = ", ".join(f'"{name}"' for name in self._names)
+        sql = f'SELECT {names} FROM {table(self._model).name} WHERE "{self._by}" {among}'  # noqa: S608
+        key: Convert = _hex if uuid else str
+        converters = [_reader(known[name].type, dialect) for name in self._names]
+        self._ready[dialect] = (sql, key, converters)
+        return self._ready[dialect]
+
+
+def _converted(
+    by_column: Iterable[Sequence[Any]], converters: Sequence[Convert | None]
+) -> Iterator[Sequence[Any]]:
+    for values, convert in zip(by_column, converters, strict=True):
+        if convert is None:
+            yield values
+        else:
+            yield [None if value is None else convert(value) for value in values]
+
+
+def _reader(kind: Any, dialect: str) -> Convert | None:
+    """How what the driver gives becomes a value of the column; None: it is one."""
+    if isinstance(kind, JSON):
+        return from_json
+    if dialect == "sqlite":
+        if isinstance(kind, Moment):
+            return from_micros
+        if isinstance(kind, Uuid):
+            return uuid_of
+        if isinstance(kind, Boolean):
+            return bool
+    return None
+
+
 def _converter(kind: Any, dialect: str) -> Convert | None:
     """How a column's values are made ready for the driver; None: they are as they should be."""
     if isinstance(kind, JSON):
@@ -75,7 +144,7 @@ def _converter(kind: Any, dialect: str) -> Convert | None:
 
 
 def _text(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)
+    return to_json(value).decode()
 
 
 def _hex(value: UUID) -> str:

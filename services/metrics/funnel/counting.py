@@ -6,6 +6,7 @@ The totals do not depend on the order in which events are handled, so that a reb
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlmodel import Session
@@ -109,16 +110,46 @@ class Counting:
 
     def _count(self, session: Session, tally: Tally, raws: Sequence[Raw]) -> None:
         candidates: dict[FirstKey, tuple[datetime, Dimensions]] = {}
-        for raw in raws:
-            for share in shares(raw):
+        for raw, number, amount in self._alike(raws):
+            summed = raw._replace(number=number, amount=amount)
+            for share in shares(summed):
                 tally.add(share, raw.occurred_at)
-            if raw.marks_first and raw.subject is not None:
-                key = (raw.subject, raw.stage)
-                best = candidates.get(key)
-                if best is None or raw.occurred_at < best[0]:
-                    candidates[key] = (raw.occurred_at, _place(raw))
+        places: dict[tuple[str, UUID | None, UUID | None], Dimensions] = {}
+        for raw in raws:
+            subject, stage, at = raw.subject, raw.stage, raw.occurred_at
+            if subject is None or not stage or raw.machine or raw.void:
+                continue
+            best = candidates.get((subject, stage))
+            if best is None or at < best[0]:
+                where = (raw.channel, raw.bait_id, raw.campaign_id)
+                place = places.get(where) or places.setdefault(where, place_of(*where))
+                candidates[subject, stage] = (at, place)
         if candidates:
             self._mark(session, tally, candidates)
+
+    def _alike(self, raws: Iterable[Raw]) -> Iterable[tuple[Raw, int, int]]:
+        """One of each kind that goes into the same cells, with the sums of number and amount."""
+        sums: dict[tuple[Any, ...], tuple[Raw, int, int]] = {}
+        day_of = self._days.of
+        for raw in raws:
+            if not raw.stage:
+                continue
+            # all that `shares` looks at, but number and amount, and the day
+            alike = (
+                raw.stage,
+                raw.channel,
+                raw.bait_id,
+                raw.campaign_id,
+                raw.machine,
+                raw.void,
+                raw.joined,
+                raw.reason,
+                raw.currency,
+                day_of(raw.occurred_at),
+            )
+            one, number, amount = sums.get(alike) or (raw, 0, 0)
+            sums[alike] = (one, number + raw.number, amount + (raw.amount or 0))
+        return sums.values()
 
     def _mark(
         self,

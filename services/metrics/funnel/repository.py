@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import delete, func, literal, select, tuple_, update
 from sqlmodel import Session
 
-from services.metrics.bulk import Bulk
+from services.metrics.bulk import Bulk, Lookup
 from services.metrics.funnel.models import First, Name, RawEvent, Total
 from services.metrics.funnel.stages import Raw
 from services.metrics.tables import columns, upsert
@@ -38,6 +38,8 @@ def _summed(statement: Any) -> Any:
 _ADD_EVENTS = Bulk(RawEvent, Raw._fields)
 _PUT_FIRSTS = Bulk(First, ("subject", "stage", "at"), _earlier)
 _ADD_TOTALS = Bulk(Total, (*_CELL, *_SUMS), _summed)
+_KNOWN_EVENTS = Lookup(RawEvent, ("id",), "id")
+_FIRSTS_OF = Lookup(First, ("subject", "stage", "at"), "subject")
 
 FirstKey = tuple[UUID, str]
 Cell = tuple[str, str, str, str, str, str]
@@ -48,7 +50,7 @@ _COLUMNS = tuple(getattr(RawEvent, name) for name in Raw._fields)
 
 def known_events(session: Session, ids: Sequence[UUID]) -> set[UUID]:
     """Those of `ids` that are in the raw table."""
-    return set(session.execute(select(_RAW.id).where(_RAW.id.in_(ids))).scalars())
+    return {id_ for (id_,) in _KNOWN_EVENTS.rows(session, ids)}
 
 
 def add_events(session: Session, raws: Sequence[Raw]) -> None:
@@ -95,10 +97,7 @@ def in_order_of_id(session: Session, chunk: int) -> Iterator[list[Raw]]:
 
 def firsts(session: Session, subjects: Sequence[UUID]) -> dict[FirstKey, datetime]:
     """All stages that these subjects came to, and when first."""
-    rows = session.execute(
-        select(_FIRST.subject, _FIRST.stage, _FIRST.at).where(_FIRST.subject.in_(subjects))
-    )
-    return {(subject, stage): at for subject, stage, at in rows}
+    return {(subject, stage): at for subject, stage, at in _FIRSTS_OF.rows(session, subjects)}
 
 
 def put_firsts(session: Session, rows: Mapping[FirstKey, datetime]) -> None:

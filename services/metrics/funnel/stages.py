@@ -4,8 +4,6 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from services.shared.clock import EPOCH
-
 DISPLAYED, SUBMITTED, VERIFIED, OPENED = "displayed", "submitted", "verified", "opened"
 SENT, CLICKED, UNSUBSCRIBED = "sent", "clicked", "unsubscribed"
 INQUIRED, CONVERTED, REFUNDED = "inquired", "converted", "refunded"
@@ -44,11 +42,6 @@ class Raw(NamedTuple):
     contact_key: str | None = None
     profile_id: UUID | None = None
     document: dict[str, Any] | None = None
-
-    @property
-    def marks_first(self) -> bool:
-        """Whether it can be its subject's first event of its stage."""
-        return self.subject is not None and bool(self.stage) and not (self.machine or self.void)
 
 
 class Dimensions(NamedTuple):
@@ -107,7 +100,7 @@ class Days:
 
     def of(self, moment: Any) -> str:
         # every zone's midnight falls on a quarter of an hour
-        quarter = int((moment - EPOCH).total_seconds()) // 900
+        quarter = int(moment.timestamp()) // 900
         day = self._known.get(quarter)
         if day is None:
             day = moment.astimezone(self._zone).date().isoformat()

@@ -102,13 +102,14 @@ class Projections:
         raws = []
         for item in received:
             event = item.event
-            if not isinstance(event, PushHeld):  # held: it may still be sent, and nobody has it yet
-                _learn(deliveries, item)
+            what = type(event)
+            if what is not PushHeld:  # held: it may still be sent, and nobody has it yet
+                _learn(deliveries, item, sent=what is PushSent)
             raws.append(
                 Raw(
                     item.id,
-                    event.kind,
-                    _STAGES[type(event)],
+                    what.kind,
+                    _STAGES[what],
                     item.occurred_at,
                     event.delivery_id,
                     event.campaign_id,
@@ -262,9 +263,9 @@ class Projections:
                 funnel.add_name(session, kind, thing, label, item.occurred_at)
 
 
-def _learn(deliveries: dict[UUID, DeliveryRow], item: Received[Outcome]) -> None:
+def _learn(deliveries: dict[UUID, DeliveryRow], item: Received[Outcome], *, sent: bool) -> None:
     event = item.event
-    sent_at = item.occurred_at if isinstance(event, PushSent) else None
+    sent_at = item.occurred_at if sent else None
     known = deliveries.get(event.delivery_id)
     if known is None:
         deliveries[event.delivery_id] = DeliveryRow(
@@ -293,12 +294,15 @@ def _lead(cause: CausePart) -> UUID | None:
 def _campaigns(
     received: Iterable[Received[Outcome]],
 ) -> dict[tuple[str, str], tuple[str, Received[Any]]]:
-    labels: dict[tuple[str, str], tuple[str, Received[Any]]] = {}
+    first: dict[UUID, Received[Outcome]] = {}
     for item in received:
         campaign = item.event.campaign_id
-        if campaign is not None and ("campaign", str(campaign)) not in labels:
-            labels["campaign", str(campaign)] = (item.event.campaign_name or str(campaign), item)
-    return labels
+        if campaign is not None and campaign not in first:
+            first[campaign] = item
+    return {
+        ("campaign", str(campaign)): (item.event.campaign_name or str(campaign), item)
+        for campaign, item in first.items()
+    }
 
 
 def _campaign_words(event: LeadSubmitted) -> dict[str, Any] | None:

@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import delete, func, select, update
 from sqlmodel import Session
 
-from services.metrics.bulk import Bulk
+from services.metrics.bulk import Bulk, Lookup
 from services.metrics.subjects.models import ContactOwner, Delivery, Lead, ProfileAlias
 from services.metrics.tables import columns, upsert
 
@@ -58,7 +58,19 @@ def _completed(statement: Any) -> Any:
     )
 
 
+def _newer(statement: Any) -> Any:
+    added = statement.excluded
+    return statement.on_conflict_do_update(
+        index_elements=["contact_key"],
+        set_={"profile_id": added.profile_id, "at": added.at},
+        where=added.at >= _OWNER.at,
+    )
+
+
 _PUT_DELIVERIES = Bulk(Delivery, DeliveryRow._fields, _completed)
+_PUT_OWNERS = Bulk(ContactOwner, ("contact_key", "profile_id", "at"), _newer)
+_DELIVERIES_BY_ID = Lookup(Delivery, DeliveryRow._fields, "id")
+_LEADS_BY_ID = Lookup(Lead, LeadRow._fields, "id")
 _PUT_LEADS = Bulk(Lead, LeadRow._fields, lambda statement: statement.on_conflict_do_nothing())
 
 
@@ -73,36 +85,23 @@ def deliveries(
     session: Session, ids: Iterable[UUID], *, lock: bool = False
 ) -> dict[UUID, DeliveryRow]:
     """Deliveries by id. `lock` keeps other processes from classing for them at the same time."""
-    query = select(*_DELIVERY_COLUMNS).where(_DELIVERY.id.in_(list(set(ids))))
-    if lock:
-        query = query.order_by(_DELIVERY.id).with_for_update()
-    return {row.id: DeliveryRow._make(row) for row in session.execute(query)}
+    rows = map(DeliveryRow._make, _DELIVERIES_BY_ID.rows(session, set(ids), lock=lock))
+    return {row.id: row for row in rows}
 
 
 def put_leads(session: Session, rows: Sequence[LeadRow]) -> None:
-    session.execute(upsert(session, Lead).on_conflict_do_nothing(), [row._asdict() for row in rows])
+    _PUT_LEADS.write(session, rows)
 
 
 def leads(session: Session, ids: Iterable[UUID]) -> dict[UUID, LeadRow]:
-    rows = session.execute(select(*_LEAD_COLUMNS).where(_LEAD.id.in_(list(ids))))
-    return {row.id: LeadRow._make(row) for row in rows}
+    rows = map(LeadRow._make, _LEADS_BY_ID.rows(session, set(ids)))
+    return {row.id: row for row in rows}
 
 
 def put_owners(session: Session, owners: Sequence[tuple[str, UUID]], at: datetime) -> None:
     """Say whose contacts these are, unless something newer is known."""
-    statement = upsert(session, ContactOwner)
-    added = statement.excluded
-    session.execute(
-        statement.on_conflict_do_update(
-            index_elements=["contact_key"],
-            set_={"profile_id": added.profile_id, "at": added.at},
-            where=added.at >= _OWNER.at,
-        ),
-        [
-            {"contact_key": key, "profile_id": profile_id, "at": at}
-            for key, profile_id in sorted(owners, key=lambda pair: pair[0])
-        ],
-    )
+    # one order for all, so that two transactions do not lock each other out
+    _PUT_OWNERS.write(session, [(key, profile_id, at) for key, profile_id in sorted(owners)])
 
 
 def owner(session: Session, contact_key: str) -> UUID | None:

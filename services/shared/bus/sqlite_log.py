@@ -12,6 +12,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic_core import from_json
+
 from services.shared.bus.base import BusUnavailable
 from services.shared.errors import SetupError
 from services.shared.events import Message, Record
@@ -130,7 +132,7 @@ class LogFile:
                 (start, limit),
             ).fetchall()
         return tuple(
-            Record(topic, 0, position, key, tuple(map(tuple, json.loads(headers))), value)
+            Record(topic, 0, position, key, tuple(map(tuple, from_json(headers))), value)
             for position, key, headers, value in found
         )
 

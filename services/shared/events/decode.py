@@ -32,26 +32,27 @@ def decode(record: Record) -> Received[Event] | None:
     """
     if record.value is None:
         return Received(Tombstone(), UUID(int=0), EPOCH, record.key, None, record)
-    name = record.header("ce_type")
+    headers = dict(reversed(record.headers))  # the first of a name counts
+    name = headers.get("ce_type")
     if name is None:
         raise BadRecord("no ce_type header")
     entry = BY_TYPE.get(name)
     if entry is None:
-        replaces = record.header("ce_replaces")
+        replaces = headers.get("ce_replaces")
         if replaces and replaces in BY_TYPE:
             return None
         raise UnknownEvent(f"unknown event type {name}: this program is older than its writer")
-    if entry.event.kind == "log.marker" or record.header("scrubbed"):
+    if entry.event.kind == "log.marker" or headers.get("scrubbed"):
         return None
     try:
-        event = entry.event.model_validate_json(record.value)
-        event_id = UUID(record.header("ce_id") or "")
-        occurred_at = datetime.fromisoformat(record.header("ce_time") or "")
+        event = entry.event.__pydantic_validator__.validate_json(record.value)
+        event_id = UUID(headers.get("ce_id") or "")
+        occurred_at = datetime.fromisoformat(headers.get("ce_time") or "")
         if occurred_at.tzinfo is None:
             raise ValueError("a time without its zone")
     except (ValidationError, ValueError) as error:
         reason = type(error).__name__
         raise BadRecord(f"{name}: {reason}") from error
     return Received(
-        event, event_id, occurred_at, record.key, record.header("ce_correlationid"), record
+        event, event_id, occurred_at, record.key, headers.get("ce_correlationid"), record
     )
