@@ -7,14 +7,15 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from fastapi import APIRouter, FastAPI
+from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute
 from starlette.staticfiles import StaticFiles
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from services.shared import outbox
 from services.shared.auth.access import caller_of
@@ -36,6 +37,30 @@ ReadyCheck = Callable[[], Awaitable[str | None]]
 DEFAULT_LIMIT = 64 * 1024
 
 
+class HotRoute(Protocol):
+    """An ASGI app for the requests that it takes; it answers every `Problem` itself."""
+
+    def takes(self, scope: Scope) -> bool:
+        """Whether this HTTP request is its own."""
+        ...
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None: ...
+
+
+class ServiceApp(FastAPI):
+    """A service's app, with at most one route that stands beside the framework's stack."""
+
+    hot: HotRoute | None = None
+    beside: ASGIApp | None = None
+    """`hot` inside an edge, and with an answer to what nobody expected, as the other routes have it."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        app: ASGIApp = super().__call__
+        if scope["type"] == "http" and self.hot is not None and self.hot.takes(scope):
+            app = self.beside or app
+        await app(scope, receive, send)
+
+
 @dataclass(frozen=True)
 class Service:
     """What one service contributes to its app.
@@ -53,8 +78,8 @@ class Service:
     ready: dict[str, ReadyCheck] = field(default_factory=dict)
     closers: Sequence[Callable[[], Awaitable[None]]] = ()
     refresh: Callable[[], Awaitable[None]] | None = None
-    front: Callable[[ASGIApp], ASGIApp] | None = None
-    """Stands before the routes, inside the edge: for the one path that is too hot for a router."""
+    hot: HotRoute | None = None
+    """Answers the one path that is too hot for the framework's way to a route; inside the edge all the same."""
     limit: BodyLimit = lambda _path: DEFAULT_LIMIT
     openapi: Callable[[dict[str, Any]], dict[str, Any]] | None = None
 
@@ -71,7 +96,7 @@ def create_app(service: Service, ground: Ground[Any]) -> FastAPI:
         finally:
             await engine.stop()
 
-    app = FastAPI(
+    app = ServiceApp(
         title=f"Baitwell {service.name}",
         version="1",
         lifespan=lifespan,
@@ -86,16 +111,18 @@ def create_app(service: Service, ground: Ground[Any]) -> FastAPI:
     app.state.engine = engine
     pages = Pages(zone=ground.settings.zone)
     handle_problems(app, lambda request, problem: problem_page(pages, request, problem))
-    if service.front is not None:
-        app.add_middleware(service.front)
-    app.add_middleware(
-        EdgeMiddleware,
-        service=service.name,
-        telemetry=ground.telemetry,
-        traffic=ground.traffic,
-        limit=service.limit,
-        new_id=ground.ids.new,
-    )
+    edge: dict[str, Any] = {
+        "service": service.name,
+        "telemetry": ground.telemetry,
+        "traffic": ground.traffic,
+        "limit": service.limit,
+        "new_id": ground.ids.new,
+    }
+    app.add_middleware(EdgeMiddleware, **edge)
+    if service.hot is not None:
+        app.hot = service.hot
+        unexpected = app.exception_handlers[Exception]
+        app.beside = ServerErrorMiddleware(EdgeMiddleware(service.hot, **edge), unexpected)
     app.router.routes.extend(service.routes)
     for router in service.routers:
         app.include_router(router)

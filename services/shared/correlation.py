@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 
 _current: ContextVar[str | None] = ContextVar("baitwell_correlation", default=None)
 
@@ -10,6 +10,16 @@ _current: ContextVar[str | None] = ContextVar("baitwell_correlation", default=No
 def current() -> str | None:
     """The correlation id of what is being done now, if any."""
     return _current.get()
+
+
+def bind(correlation_id: str | None) -> "Token[str | None]":
+    """Bind the correlation id until `unbind`: `correlated` for where a microsecond counts."""
+    return _current.set(correlation_id)
+
+
+def unbind(token: "Token[str | None]") -> None:
+    """Undo a `bind`."""
+    _current.reset(token)
 
 
 @contextmanager

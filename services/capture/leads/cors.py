@@ -1,6 +1,6 @@
 """Which sites may post a bait's form, and what a browser is told about it (Fetch, section 3.3)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from urllib.parse import urlsplit
 
 from services.capture.baits.live import LiveBait
@@ -50,12 +50,25 @@ class Origins:
             return {"access-control-allow-origin": origin, "vary": "Origin", **_EXPOSED}
         return {"vary": "Origin"}
 
+    def raw_headers(self, bait: LiveBait, origin: str | None) -> Sequence[tuple[bytes, bytes]]:
+        """The same as ASGI has them."""
+        if not bait.document.origins:
+            return _ANY_RAW
+        return _raw(self.headers(bait, origin))
+
     def may_go_to(self, bait: LiveBait, address: str) -> bool:
         """Whether a form may send its visitor on to an address: its site is one that the bait lists."""
         plain = address.isascii() and address.isprintable() and not set(address) & set(' \\"<>')
         if len(address) > 2000 or not plain:
             return False
         return origin_of(address) in bait.document.origins
+
+
+def _raw(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+    return [(name.encode(), value.encode()) for name, value in headers.items()]
+
+
+_ANY_RAW = _raw({**ANY, **_EXPOSED})
 
 
 def origin_of(address: str) -> str | None:

@@ -6,7 +6,8 @@ It is written per submission, so its JSON is written directly; a test holds it a
 from collections.abc import Mapping
 from datetime import datetime
 from functools import lru_cache, partial
-from typing import Any, NamedTuple
+from json.encoder import encode_basestring as quoted
+from typing import NamedTuple
 from uuid import UUID
 
 from pydantic_core import to_json
@@ -61,30 +62,44 @@ class Letters:
             contacts.sort(key=lambda contact: contact["channel"] != channel)
             first = contacts[0]
         language = submission.language or form.document.language
-        lead = str(lead_id)
-        document = {
-            "lead_id": lead,
-            "bait_id": bait.name,
-            "bait_slug": bait.slug,
-            "bait_version": form.version,
-            "language": language,
-            "contacts": contacts,
-            "fields": checked.fields,
-            "field_types": {name: form.types[name] for name in checked.fields},
-            "tags": bait.document.tags,
-            "consents": _consents(checked, contacts, bait.slug, now),
-            "source": submission.source,
-            "proof": self._proof(form, submission, language),
-        }
-        written = to_json(document)
-        event_id = derived("lead.submitted", lead)
-        messages = [_message(LeadSubmitted, written, event_id, first["contact_key"], now)]
+        document = self._document(bait, form, submission, checked, contacts, str(lead_id), now)
+        event_id = derived("lead.submitted", lead_id)
+        value = document.encode()
+        messages = [_message(LeadSubmitted, value, event_id, first["contact_key"], now)]
         mailed = self._mailed(first, bait)
         if mailed is not None:
             messages.append(self._bait_mail(bait, mailed, lead_id, language, now))
         if bait.staff:
             messages += [self._notice(bait, staff, lead_id, now) for staff in bait.staff]
-        return Letter(first, written.decode(), messages)
+        return Letter(first, document, messages)
+
+    def _document(
+        self,
+        bait: LiveBait,
+        form: LiveForm,
+        submission: Submission,
+        checked: Checked,
+        contacts: list[dict[str, str]],
+        lead: str,
+        now: datetime,
+    ) -> str:
+        fields = types = "{}"
+        if checked.fields:
+            fields = to_json(checked.fields).decode()
+            types = to_json({name: form.types[name] for name in checked.fields}).decode()
+        tags = to_json(bait.document.tags).decode() if bait.document.tags else "[]"
+        language = quoted(submission.language or form.document.language)
+        ip_hash = f'"{self._ip_hash(submission.ip)}"' if submission.ip else "null"
+        return (
+            f'{{"lead_id":"{lead}","bait_id":"{bait.name}","bait_slug":"{bait.slug}",'
+            f'"bait_version":{form.version},"language":{language},'
+            f'"contacts":[{",".join(map(_contact_text, contacts))}],'
+            f'"fields":{fields},"field_types":{types},"tags":{tags},'
+            f'"consents":[{_consents(checked, contacts, bait.slug, now)}],'
+            f'"source":{_flat(submission.source)},'
+            f'"proof":{{"form_version":{form.version},"language":{language},"ip_hash":{ip_hash},'
+            f'"way":"{submission.way}"}}}}'
+        )
 
     def _mailed(self, contact: ContactDocument, bait: LiveBait) -> ContactDocument | None:
         if not self._delivery.connected(contact["channel"], bait.document):
@@ -97,22 +112,15 @@ class Letters:
     def _bait_mail(
         self, bait: LiveBait, to: ContactDocument, lead_id: UUID, language: str, now: datetime
     ) -> Message:
-        lead = str(lead_id)
-        wish = {
-            "cause": {"kind": "lead", "id": lead},
-            "contact": to,
-            "template": "bait_mail",
-            "language": language,
-            "values": {
-                "bait_title": bait.document.title,
-                "link": f"{self._public_url}/r/{self._ground.tokens.sign('r', lead_id)}",
-                "sender": bait.document.sender,
-            },
-            "bait_id": bait.name,
-            "verified": False,
-        }
-        event_id = derived("push.requested", "lead", lead)
-        return _message(PushRequested, to_json(wish), event_id, to["contact_key"], now)
+        link = f"{self._public_url}/r/{self._ground.tokens.sign('r', lead_id)}"
+        wish = (
+            f'{{"cause":{{"kind":"lead","id":"{lead_id}"}},"contact":{_contact_text(to)},'
+            f'"template":"bait_mail","language":{quoted(language)},'
+            f'"values":{{"bait_title":{quoted(bait.document.title)},"link":{quoted(link)},'
+            f'"sender":{quoted(bait.document.sender)}}},"bait_id":"{bait.name}","verified":false}}'
+        )
+        event_id = derived("push.requested", "lead", lead_id)
+        return _message(PushRequested, wish.encode(), event_id, to["contact_key"], now)
 
     def _notice(
         self, bait: LiveBait, staff: ContactDocument, lead_id: UUID, now: datetime
@@ -129,14 +137,6 @@ class Letters:
         event_id = derived("push.requested", "notice", lead_id, staff["contact_key"])
         return _message(PushRequested, to_json(wish), event_id, staff["contact_key"], now)
 
-    def _proof(self, form: LiveForm, submission: Submission, language: str) -> dict[str, Any]:
-        return {
-            "form_version": form.version,
-            "language": language,
-            "ip_hash": self._ip_hash(submission.ip) if submission.ip else None,
-            "way": submission.way,
-        }
-
 
 def _message(
     kind: type[Event], value: bytes, event_id: UUID, key: str, occurred_at: datetime
@@ -146,21 +146,30 @@ def _message(
     )
 
 
-def _consents(
-    checked: Checked, contacts: list[dict[str, str]], slug: str, now: datetime
-) -> list[dict[str, Any]]:
+def _consents(checked: Checked, contacts: list[dict[str, str]], slug: str, now: datetime) -> str:
     """Consent for the channels of the contacts that were left."""
+    if not checked.consents:
+        return ""
     channels = {contact["channel"]: contact["contact_key"] for contact in contacts}
-    return [
-        {
-            "purpose": consent.purpose,
-            "channel": consent.channel,
-            "given": True,
-            "text_version": consent.version,
-            "at": now,
-            "source": f"bait:{slug}",
-            "contact_key": channels[consent.channel],
-        }
+    at = now.isoformat().replace("+00:00", "Z")
+    return ",".join(
+        f'{{"purpose":{quoted(consent.purpose)},"channel":"{consent.channel}","given":true,'
+        f'"text_version":{quoted(consent.version)},"at":"{at}","source":"bait:{slug}",'
+        f'"contact_key":"{channels[consent.channel]}"}}'
         for consent in checked.consents
         if consent.channel in channels
-    ]
+    )
+
+
+def _contact_text(contact: ContactDocument) -> str:
+    """A contact as JSON. Kinds and keys have nothing that would need an escape."""
+    return (
+        f'{{"channel":"{contact["channel"]}","account":{quoted(contact["account"])},'
+        f'"address":{quoted(contact["address"])},"identity":{quoted(contact["identity"])},'
+        f'"contact_key":"{contact["contact_key"]}","abuse_key":"{contact["abuse_key"]}"}}'
+    )
+
+
+def _flat(texts: Mapping[str, str]) -> str:
+    """A mapping of our own names to texts as JSON."""
+    return "{" + ",".join([f'"{name}":{quoted(text)}' for name, text in texts.items()]) + "}"

@@ -5,12 +5,13 @@ from datetime import datetime
 from typing import Any, NamedTuple, cast
 from uuid import UUID
 
-from sqlalchemy import Table, delete, insert, or_, update
+from sqlalchemy import Table, delete, or_, update
 from sqlalchemy.dialects.postgresql import insert as insert_postgresql
 from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 from sqlmodel import Session, col, select
 
 from services.capture.leads.models import KeptAnswer, Lead, ProfileAlias
+from services.shared.database.rows import RowWriter
 
 ERASED = "{}"
 
@@ -26,9 +27,25 @@ class Kept(NamedTuple):
     answer: str
 
 
-def add(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
+class NewLead(NamedTuple):
+    """A row of `leads`, in the order in which it is written."""
+
+    id: UUID
+    bait_id: UUID
+    version: int
+    channel: str
+    contact_key: str
+    accepted_at: datetime
+    expires_at: datetime
+    document: str
+
+
+_NEW_LEADS = RowWriter(_LEADS, *NewLead._fields)
+
+
+def add(session: Session, rows: Sequence[NewLead]) -> None:
     """Write leads."""
-    session.execute(insert(_LEADS), rows)
+    _NEW_LEADS.write(session, rows)
 
 
 def claim(session: Session, rows: Sequence[Mapping[str, Any]]) -> dict[str, Kept]:

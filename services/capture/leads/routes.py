@@ -8,7 +8,7 @@ from pydantic import TypeAdapter, ValidationError
 from starlette.requests import ClientDisconnect, HTTPConnection, Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from services.capture.baits.live import BaitShelf, LiveBait
 from services.capture.baits.service import Delivery
@@ -38,7 +38,7 @@ _BODY: TypeAdapter[LeadBody] = TypeAdapter(LeadBody)
 
 
 class LeadRoutes:
-    """The JSON way in."""
+    """The JSON way in: a `HotRoute`, and a route for what browsers ask before."""
 
     def __init__(
         self,
@@ -60,24 +60,17 @@ class LeadRoutes:
         self._route = Route(PATH, self.ask, methods=["POST"])  # what metrics call this path
 
     def routes(self) -> list[BaseRoute]:
-        """What the app serves beside `front`."""
+        """What the app serves beside this."""
         return [Route(PATH, self.ask, methods=["OPTIONS"])]
 
-    def front(self, app: ASGIApp) -> ASGIApp:
-        """Answer posts of leads; everything else is the app's."""
+    def takes(self, scope: Scope) -> bool:
+        """Whether a request posts a lead."""
+        return scope["method"] == "POST" and _slug(scope["path"]) is not None
 
-        async def answer(scope: Scope, receive: Receive, send: Send) -> None:
-            if scope["type"] == "http" and scope["method"] == "POST":
-                path: str = scope["path"]
-                if path.endswith(_BEHIND) and path.startswith(_BEFORE):
-                    slug = path[len(_BEFORE) : -len(_BEHIND)]
-                    if slug and "/" not in slug:
-                        scope["route"] = self._route
-                        await self._post(slug, scope, receive, send)
-                        return
-            await app(scope, receive, send)
-
-        return answer
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a post of a lead."""
+        scope["route"] = self._route
+        await self._post(_slug(scope["path"]) or "", scope, receive, send)
 
     async def ask(self, request: Request) -> Response:
         """A browser asks before it posts."""
@@ -122,10 +115,7 @@ class LeadRoutes:
         headers = [
             (b"content-type", b"application/json"),
             (b"content-length", b"%d" % len(body)),
-            *(
-                (name.encode(), value.encode())
-                for name, value in self._origins.headers(bait, origin).items()
-            ),
+            *self._origins.raw_headers(bait, origin),
         ]
         await send({"type": "http.response.start", "status": 202, "headers": headers})
         await send({"type": "http.response.body", "body": body})
@@ -156,6 +146,14 @@ class LeadRoutes:
         if self._delivery.on_page(channel, bait.document):
             text += f',"thanks":"{self._thanks.path(bait, answer.lead_id)}"'
         return text + "}"
+
+
+def _slug(path: str) -> str | None:
+    """The slug in the path of this route; None for another path."""
+    if not path.endswith(_BEHIND) or not path.startswith(_BEFORE):
+        return None
+    slug = path[len(_BEFORE) : -len(_BEHIND)]
+    return slug if slug and "/" not in slug else None
 
 
 class _Head(NamedTuple):

@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
 from prometheus_client import Counter
@@ -37,7 +37,7 @@ class KeyReused(Invalid):
 class Prepared(NamedTuple):
     """A lead ready to be written."""
 
-    row: dict[str, Any]
+    row: repository.NewLead
     messages: list[Message]
     once: Once | None
     accepted: Accepted
@@ -60,6 +60,7 @@ class LeadDesk:
         self._shelf = shelf
         self._gate = gate
         self._delivery = Delivery(ground.settings)
+        self._link_span = ground.settings.link_span
         self._letters = Letters(ground, self._delivery)
         self._commit: GroupCommit[Prepared, Accepted] = GroupCommit(
             ground.database, ground.clock, self._write
@@ -134,16 +135,16 @@ class LeadDesk:
         lead_id = self._ground.ids.new()
         now = self._ground.clock.now()
         letter = self._letters.write(bait, form, submission, checked, lead_id, now)
-        row = {
-            "id": lead_id,
-            "bait_id": bait.id,
-            "version": form.version,
-            "channel": letter.contact["channel"],
-            "contact_key": letter.contact["contact_key"],
-            "accepted_at": now,
-            "expires_at": now + self._ground.settings.link_span,
-            "document": letter.document,
-        }
+        row = repository.NewLead(
+            lead_id,
+            bait.id,
+            form.version,
+            letter.contact["channel"],
+            letter.contact["contact_key"],
+            now,
+            now + self._link_span,
+            letter.document,
+        )
         return Prepared(row, letter.messages, submission.once, accepted(lead_id))
 
     def _write(self, session: Session, items: Sequence[Prepared]) -> list[Accepted | Problem]:

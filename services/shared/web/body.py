@@ -65,9 +65,7 @@ def strict_json(body: bytes) -> Any:
     """The value of a JSON text. Raises `Invalid` for anything that two readers could read differently."""
     try:
         text = body.decode("utf-8")
-        value = json.loads(
-            text, object_pairs_hook=_once, parse_constant=_no_constant, parse_float=_finite
-        )
+        value = _DECODER.decode(text)
     except RecursionError as error:
         raise Invalid(fields=(FieldError("body", "invalid"),)) from error
     except ValueError as error:
@@ -99,6 +97,12 @@ def _finite(text: str) -> float:
     if not math.isfinite(number):
         raise ValueError("out of range")
     return number
+
+
+# made once: `json.loads` makes one each time that it is called with hooks
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_once, parse_constant=_no_constant, parse_float=_finite
+)
 
 
 def _check_text(value: Any) -> None:

@@ -2,10 +2,9 @@
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from uuid import UUID
 
-from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -18,6 +17,13 @@ from services.shared.web.problems import CORRELATION, problem_response
 _SANE_ID = re.compile(r"[A-Za-z0-9._-]{8,64}\Z")
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _UNMEASURED = frozenset({"/metrics", "/health/live", "/health/ready"})
+
+Header = tuple[bytes, bytes]
+
+_EVERY_ANSWER: tuple[Header, ...] = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"strict-origin-when-cross-origin"),
+)
 
 BodyLimit = Callable[[str], int]
 """The most bytes that a request to a path may have."""
@@ -48,7 +54,7 @@ class EdgeMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        given = Headers(scope=scope).get("x-request-id", "")
+        given, length = _head(scope["headers"])
         correlation_id = given if _SANE_ID.match(given) else str(self._new_id())
         scope[CORRELATION] = correlation_id
         start = time.perf_counter()
@@ -58,23 +64,21 @@ class EdgeMiddleware:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = MutableHeaders(scope=message)
-                headers["x-request-id"] = correlation_id
-                headers.setdefault("x-content-type-options", "nosniff")
-                headers.setdefault("referrer-policy", "strict-origin-when-cross-origin")
+                message["headers"] = _with_ours(message.get("headers", ()), correlation_id)
             await send(message)
 
         self._traffic.began()
-        with correlation.correlated(correlation_id):
-            try:
-                await self._within_limit(scope, receive, sending)
-            finally:
-                self._traffic.ended()
-                self._measure(scope, status, time.perf_counter() - start)
+        bound = correlation.bind(correlation_id)
+        try:
+            await self._within_limit(scope, receive, sending, length)
+        finally:
+            correlation.unbind(bound)
+            self._traffic.ended()
+            self._measure(scope, status, time.perf_counter() - start)
 
-    async def _within_limit(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _within_limit(self, scope: Scope, receive: Receive, send: Send, length: str) -> None:
         limit = self._limit(scope["path"])
-        refused = _refusal(scope, limit)
+        refused = _refusal(scope, limit, length)
         if refused is not None:
             await problem_response(Request(scope), refused)(scope, receive, send)
             return
@@ -115,13 +119,32 @@ def _template(scope: Scope) -> str:
     return getattr(route, "path", None) or "unmatched"
 
 
-def _refusal(scope: Scope, limit: int) -> Problem | None:
+def _head(headers: Iterable[tuple[bytes, bytes]]) -> tuple[str, str]:
+    """The first X-Request-ID and Content-Length, in one pass; empty where there is none."""
+    given = length = b""
+    for name, value in headers:
+        if name == b"content-length":
+            length = length or value
+        elif name == b"x-request-id":
+            given = given or value
+    return given.decode("latin-1"), length.decode("latin-1")
+
+
+def _with_ours(headers: Iterable[Header], correlation_id: str) -> list[Header]:
+    """The headers of an answer with those that every answer has."""
+    found = [pair for pair in headers if pair[0] != b"x-request-id"]
+    names = {name for name, _ in found}
+    found.append((b"x-request-id", correlation_id.encode("latin-1")))
+    found += [pair for pair in _EVERY_ANSWER if pair[0] not in names]
+    return found
+
+
+def _refusal(scope: Scope, limit: int, declared: str) -> Problem | None:
     """What can be said of a request before anything of it is handled."""
     if "\x00" in scope["path"]:
         return NotFound()
     if b"%00" in scope.get("query_string", b""):
         return Invalid(fields=(FieldError("query", "forbidden_characters"),))
-    declared = Headers(scope=scope).get("content-length", "")
     if declared.isascii() and declared.isdecimal():
         digits = declared.lstrip("0")
         if len(digits) > 18 or int(digits or "0") > limit:

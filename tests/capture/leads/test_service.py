@@ -57,8 +57,8 @@ class TestDurable:
 
         def broken(*given: Any) -> Any:
             prepared = prepare(*given)
-            if "bad@" in prepared.row["document"]:
-                prepared.row["contact_key"] = None
+            if "bad@" in prepared.row.document:
+                return prepared._replace(row=prepared.row._replace(contact_key=None))
             return prepared
 
         desk._prepare = broken  # type: ignore[method-assign, assignment]  # a row that the database refuses
