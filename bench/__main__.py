@@ -35,8 +35,31 @@ def p2(report: Report, runs: int) -> None:
     references, found = [], []
     for _ in range(runs):
         references.append(mails.plain(5.0))
-        found.append(mails.campaign(int(os.environ.get("RECIPIENTS", "20000"))))
+        found.append(mails.campaign(_recipients()))
     report.add(Figure("P2", "1/s", found, references, floor="3 × plain"))
+
+
+def p2r(report: Report, runs: int) -> None:
+    """The same over a round trip of 50 ms, both with 100 connections."""
+    references, found = [], []
+    delay, connections = mails.ROUND_TRIP, mails.FAR_CONNECTIONS
+    for _ in range(runs):
+        references.append(mails.plain(5.0, delay=delay, connections=connections))
+        found.append(mails.far_campaign(_recipients()))
+    report.add(Figure("P2r", "1/s", found, references, floor="4 × plain"))
+
+
+def p2d(report: Report, runs: int) -> None:
+    """The same with an RSA signature on every mail; plain has none."""
+    references, found = [], []
+    for _ in range(runs):
+        references.append(mails.plain(5.0))
+        found.append(mails.signed_campaign(_recipients()))
+    report.add(Figure("P2d", "1/s", found, references, floor="3 × plain"))
+
+
+def _recipients() -> int:
+    return int(os.environ.get("RECIPIENTS", "20000"))
 
 
 def p6(report: Report, runs: int) -> None:
@@ -50,7 +73,13 @@ def p6(report: Report, runs: int) -> None:
     report.add(Figure("P6.import", "s", [start.import_seconds() for _ in range(runs)]))
 
 
-GROUPS: dict[str, Callable[[Report, int], None]] = {"P1": p1, "P2": p2, "P6": p6}
+GROUPS: dict[str, Callable[[Report, int], None]] = {
+    "P1": p1,
+    "P2": p2,
+    "P2r": p2r,
+    "P2d": p2d,
+    "P6": p6,
+}
 
 
 def main() -> int:

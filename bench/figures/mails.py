@@ -1,10 +1,15 @@
-"""P2: campaign mails a second to a raw local sink, against "plain" to the same sink in the same run."""
+"""P2: campaign mails a second to a raw local sink, against "plain" to the same sink in the same run.
+
+P2r is the same over a round trip of 50 ms (the sink waits so long before each of its writes) and 100
+connections, P2d with a DKIM signature of RSA-2048 on every mail (the sink takes no other).
+"""
 
 import contextlib
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,15 +17,19 @@ from pathlib import Path
 from bench.people import make_people
 from bench.reference import plain as texts
 from bench.system import BUILD, Embedded, embedded
+from services.push.channels.email.dkim.keys import new_key
+
+ROUND_TRIP = 0.05
+FAR_CONNECTIONS = 100
 
 _SETTLE_SECONDS = 300
 _SEND_SECONDS = 600
 
 
 @contextlib.contextmanager
-def sink(record: Path | None = None) -> Iterator[int]:
+def sink(record: Path | None = None, *options: str) -> Iterator[int]:
     """A raw SMTP sink in a process of its own; its port."""
-    words = [sys.executable, "-m", "bench.sinks.smtp"]
+    words = [sys.executable, "-m", "bench.sinks.smtp", *options]
     if record is not None:
         words += ["--record", str(record)]
     process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
@@ -32,11 +41,12 @@ def sink(record: Path | None = None) -> Iterator[int]:
         process.wait(10)
 
 
-def plain(seconds: float) -> float:
+def plain(seconds: float, *, delay: float = 0.0, connections: int = 10) -> float:
     """Messages a second of the reference."""
-    with sink() as port:
+    with sink(None, "--delay", str(delay)) as port:
+        words = ["-m", "bench.reference.plain", str(port), str(seconds), str(connections)]
         done = subprocess.run(
-            [sys.executable, "-m", "bench.reference.plain", str(port), str(seconds)],
+            [sys.executable, *words],
             capture_output=True,
             text=True,
             check=True,
@@ -44,19 +54,40 @@ def plain(seconds: float) -> float:
     return float(done.stdout)
 
 
-def campaign(recipients: int) -> float:
-    """Mails a second, from the first to the last at the sink; each recipient exactly once."""
+def far_campaign(recipients: int) -> float:
+    """The same over a round trip."""
+    options = ("--delay", str(ROUND_TRIP))
+    return campaign(recipients, *options, BAITWELL_MAIL_LANES=str(FAR_CONNECTIONS))
+
+
+def signed_campaign(recipients: int) -> float:
+    """The same with a signature on every mail."""
+    BUILD.mkdir(exist_ok=True)
+    key = new_key("baitwell.example", "bench", "rsa")
+    with tempfile.NamedTemporaryFile(dir=BUILD, suffix=".pem") as file:
+        file.write(key.pem())
+        file.flush()
+        entry = f"{key.domain}:{key.selector}:{Path(file.name).resolve()}"
+        return campaign(recipients, "--only-signed", BAITWELL_DKIM_KEYS=entry)
+
+
+def campaign(recipients: int, *options: str, **settings: str) -> float:
+    """Mails a second, from the first to the last at the sink; each recipient exactly once.
+
+    `options` are the sink's, `settings` the system's.
+    """
     BUILD.mkdir(exist_ok=True)
     record = BUILD / f"sink-{os.getpid()}-{time.time_ns()}"
     record.touch()
     try:
         with (
-            sink(record) as port,
+            sink(record, *options) as port,
             embedded(
                 lambda data: make_people(data, recipients),
                 BAITWELL_SMTP_URL=f"smtp://127.0.0.1:{port}?tls=never",
                 BAITWELL_QUIET_START="00:00",
                 BAITWELL_QUIET_END="00:00",
+                **settings,
             ) as system,
         ):
             segment = _wait_for_people(system, recipients)

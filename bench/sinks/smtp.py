@@ -1,6 +1,6 @@
 """An SMTP sink: a raw protocol for load, the same with faults that the recipient's address asks for.
 
-    python -m bench.sinks.smtp --port 2525 [--record FILE] [--delay 0.05] [--misbehave]
+    python -m bench.sinks.smtp --port 2525 [--record FILE] [--delay 0.05] [--misbehave] [--only-signed]
 
 It prints `ready <port>` and, when it is stopped, how many messages it took. Faults by local part:
 
@@ -46,6 +46,7 @@ class Options:
     stall: float = 10.0
     drip: float = 0.05
     keep: bool = False
+    only_signed: bool = False
     user: str | None = None
     password: str | None = None
 
@@ -208,6 +209,9 @@ class Session(asyncio.Protocol):
     def dot(self, raw: bytes) -> None:
         local = self.recipient.partition(b"@")[0] if self.options.misbehave else b""
         staged = _AT_STAGE.fullmatch(local)
+        if self.options.only_signed and not raw.startswith(b"DKIM-Signature:"):
+            self.say(b"550 5.7.20 no signature")
+            return
         if staged is not None and staged[1] == b"dot":
             self.say(_reply(staged[2], staged[3], b"refused by script"))
             return
@@ -269,7 +273,7 @@ class Session(asyncio.Protocol):
         self.out.clear()
         if self.options.delay:
             loop = asyncio.get_running_loop()
-            loop.call_later(self.options.delay, self.transport.write, data)
+            loop.call_later(self.options.delay, _write, self.transport, data)
         elif self.dripping:
             self.start(self.trickle(data))
         else:
@@ -316,6 +320,11 @@ class Session(asyncio.Protocol):
         task.add_done_callback(self.tasks.discard)
 
 
+def _write(transport: asyncio.Transport, data: bytes) -> None:
+    if not transport.is_closing():
+        transport.write(data)
+
+
 def _reply(code: bytes, enhanced: bytes | None, text: bytes) -> bytes:
     return b" ".join([code, *([enhanced] if enhanced else []), text])
 
@@ -346,7 +355,12 @@ async def running(
 
 
 async def _serve(arguments: argparse.Namespace) -> None:
-    options = Options(delay=arguments.delay, misbehave=arguments.misbehave, stall=arguments.stall)
+    options = Options(
+        delay=arguments.delay,
+        misbehave=arguments.misbehave,
+        stall=arguments.stall,
+        only_signed=arguments.only_signed,
+    )
     if arguments.no_pipelining:
         options.extensions = tuple(word for word in options.extensions if word != "PIPELINING")
     stop = asyncio.Event()
@@ -367,6 +381,7 @@ def main() -> None:
     parser.add_argument("--stall", type=float, default=10.0, help="seconds that slow@ waits")
     parser.add_argument("--misbehave", action="store_true")
     parser.add_argument("--no-pipelining", action="store_true")
+    parser.add_argument("--only-signed", action="store_true", help="refuse mail without DKIM")
     arguments = parser.parse_args()
     try:
         import uvloop

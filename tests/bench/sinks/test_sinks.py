@@ -13,6 +13,7 @@ from uuid import uuid4
 import pytest
 import uvloop
 
+from bench.sinks import smtp
 from bench.sinks.record import read_record
 from services.push.channels.base import (
     Channel,
@@ -23,6 +24,7 @@ from services.push.channels.base import (
     SenderIdentity,
 )
 from services.push.channels.email.channel import SmtpChannel
+from services.push.channels.email.dkim.keys import new_key
 from services.push.channels.email.settings import SmtpSettings
 from services.push.channels.webhook import WebhookChannel, WebhookSettings
 from services.shared.clock import ShiftedClock
@@ -94,6 +96,27 @@ def test_an_smtp_sink_records_id_and_recipient_before_it_answers(
     assert read_record(record) == [
         (f"{message.delivery_id}@shop.example", message.address) for message in messages
     ]
+
+
+@pytest.mark.parametrize(("signed", "code"), [(False, "550 5.7.20"), (True, "250")])
+async def test_a_sink_that_wants_signatures_refuses_mail_without_one(
+    signed: bool, code: str
+) -> None:
+    results: list[Result] = []
+    clock = ShiftedClock(timedelta(0))
+    keys = (new_key("shop.example", "s1", "ed25519"),) if signed else ()
+    async with smtp.running(smtp.Options(only_signed=True)) as (sink, port):
+        settings = SmtpSettings.from_url(f"smtp://127.0.0.1:{port}")
+        sender = SenderIdentity("", "news@shop.example")
+        channel = SmtpChannel(settings, sender, clock, keys=keys)
+        connection = await channel.connect(results.append)
+        fresh = clock.monotonic() + 60
+        connection.submit(Outgoing(uuid4(), "a@b.example", CONTENT, {}, None, None, fresh))
+        await eventually(lambda: results, "the result")
+        await connection.close()
+        await channel.close()
+    assert results[0].code == code
+    assert sink.count == signed
 
 
 def test_an_http_sink_records_id_and_recipient_before_it_answers(tmp_path: Path) -> None:
