@@ -20,6 +20,7 @@ Kind = Literal["c", "o", "u", "r", "s"]
 """c click, o open, u unsubscribe, r resource, s person token for a shop (`bw`)."""
 
 _MAC = 16
+_URL_SAFE = bytes.maketrans(b"+/", b"-_")
 _LENGTH = 1 + 16 + 2 + _MAC
 
 
@@ -65,7 +66,7 @@ class Tokens:
         """A token of `kind` for `id_`; `bound` is text that must come back unchanged beside it."""
         head = self._prefix + id_.bytes + number.to_bytes(2, "big")
         mac = _mac(self._signing, kind, head, bound)
-        return base64.urlsafe_b64encode(head + mac).rstrip(b"=").decode()
+        return _text(head + mac)
 
     def verify(self, kind: Kind, token: str, bound: str = "") -> tuple[UUID, int]:
         """The id and number of a genuine token. Raises `BadToken`."""
@@ -73,13 +74,18 @@ class Tokens:
             raw = base64.b64decode(token + "=" * (-len(token) % 4), b"-_", validate=True)
         except (ValueError, binascii.Error) as error:
             raise BadToken from error
-        if len(raw) != _LENGTH or base64.urlsafe_b64encode(raw).rstrip(b"=").decode() != token:
+        if len(raw) != _LENGTH or _text(raw) != token:
             raise BadToken
         head, mac = raw[:-_MAC], raw[-_MAC:]
         sign = self._macs.get(head[0])
         if sign is None or not hmac.compare_digest(mac, _mac(sign, kind, head, bound)):
             raise BadToken
         return UUID(bytes=head[1:17]), int.from_bytes(head[17:19], "big")
+
+
+def _text(raw: bytes) -> str:
+    # as base64.urlsafe_b64encode, in half the time: a mail has several tokens
+    return binascii.b2a_base64(raw, newline=False).translate(_URL_SAFE).rstrip(b"=").decode()
 
 
 def _mac(sign: Callable[[bytes], bytes], kind: str, head: bytes, bound: str) -> bytes:

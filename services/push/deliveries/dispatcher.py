@@ -265,13 +265,14 @@ class Dispatcher:
 
     def _outgoing(self, row: Claimed, recipient: Recipient, fresh_until: float) -> Outgoing:
         piece = self._materials[material_key(row)].for_person(row.vals, recipient.fields)
+        leave = self._filler.unsubscribe_url(row.id)
         return Outgoing(
             delivery_id=row.id,
             address=recipient.address,
             content=piece.content,
-            values=self._filler.fill(piece, row.id),
+            values=self._filler.fill(piece, row.id, leave),
             sender=piece.sender,
-            unsubscribe_url=self._filler.unsubscribe_url(row.id) if row.marketing else None,
+            unsubscribe_url=leave if row.marketing else None,
             fresh_until=fresh_until,
         )
 

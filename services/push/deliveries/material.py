@@ -77,7 +77,7 @@ class Filler:
         """The page that asks, and takes RFC 8058's one click."""
         return f"{self._public_url}/u/{self._tokens.sign('u', delivery_id)}"
 
-    def fill(self, piece: Piece, delivery_id: UUID) -> dict[str, str]:
+    def fill(self, piece: Piece, delivery_id: UUID, unsubscribe_url: str) -> dict[str, str]:
         """The values of all holes, unescaped."""
         filled = dict(piece.values)
         for slot in piece.slots:
@@ -87,7 +87,7 @@ class Filler:
             elif slot == "open":
                 filled[slot] = f"{self._public_url}/o/{self._tokens.sign('o', delivery_id)}"
             elif slot in {"unsubscribe", "preferences"}:
-                filled[slot] = self.unsubscribe_url(delivery_id)
+                filled[slot] = unsubscribe_url
         return filled
 
     def _click(self, target: str, number: int, delivery_id: UUID) -> str:

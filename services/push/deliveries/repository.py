@@ -1,7 +1,6 @@
 """Every query of the ledger: set-based, each state changed only by compare-and-set on state and token."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Any, NamedTuple
@@ -41,8 +40,7 @@ _ANSWERABLE = ("sending", "unknown")
 _FINAL = ("sent", "failed", "dropped")
 
 
-@dataclass(frozen=True, slots=True)
-class Claimed:
+class Claimed(NamedTuple):
     """A delivery as its claim read it. It is ours while its row has `token`."""
 
     token: UUID
@@ -70,7 +68,7 @@ class Claimed:
     created_at: datetime
 
 
-_READ = tuple(name for name in Claimed.__slots__ if name != "token")
+_READ = tuple(name for name in Claimed._fields if name != "token")
 
 
 class Change(NamedTuple):
@@ -141,7 +139,7 @@ def claim(
     given, statement = _claiming(dialect)
     parameters = given.bind([(row.id,) for row in rows])
     session.execute(statement, parameters | {"token": token, "new_lease": lease_until, "at": now})
-    return [Claimed(token, *row) for row in rows]
+    return [Claimed._make((token, *row)) for row in rows]
 
 
 @cache

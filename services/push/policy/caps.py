@@ -48,7 +48,10 @@ def reserve(
     today = now.astimezone(caps.zone).date()
     monday = today - timedelta(days=today.weekday())
     refused: dict[UUID, Decision] = {}
-    left = dict(people)
+    # for most people it is the first of the week: that is tried without looking
+    first = [Slot(profile, monday, 0, today, 0, id_) for id_, profile in people.items()]
+    got = repository.reserve_slots(session, first)
+    left = {id_: profile for id_, profile in people.items() if id_ not in got}
     while left:
         taken = _taken(session, left, monday, today)
         wanted: list[Slot] = []

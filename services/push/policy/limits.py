@@ -55,7 +55,7 @@ def reserve(
         wanted: dict[UUID, Limit] = {}
         for ask, key in left:
             mails = counted.setdefault(key, [])
-            verified = ask.verified or known[ask.id].verified_at is not None
+            verified = ask.verified or known[ask.id].verified
             later = allowed_from(mails, now, verified=verified, bait_id=ask.bait_id)
             if later is not None:
                 kept = ask.cause_kind != "lead"

@@ -1,7 +1,6 @@
 """What the policy reads and reserves, for a batch of messages at a time."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cache
 from typing import Any, NamedTuple
@@ -57,19 +56,24 @@ LEDGER = table(
 _WAITING = LEDGER.c.state.in_([literal_column("'planned'"), literal_column("'held'")])
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What push knows of the person and the contact of one message."""
+class Known(NamedTuple):
+    """What push knows of the person and the contact of one message.
+
+    `recorded`: an operator has recorded the consent with its provenance.
+    """
 
     profile_id: UUID | None
-    erased_at: datetime | None
+    erased: bool
     zone: str | None
     fields: dict[str, Any] | None
     address: str | None
     abuse_key: str | None
-    verified_at: datetime | None
-    provenance: str | None
+    verified: bool
+    recorded: bool
     marketing: bool | None
+
+
+_UNKNOWN = Known(None, False, None, None, None, None, False, False, None)
 
 
 @cache
@@ -81,13 +85,13 @@ def _people(dialect: Dialect) -> tuple[RowSet, Any]:
         select(
             given.place,
             func.coalesce(PROFILES.c.alias_of, PROFILES.c.id, type_=Uuid()),
-            PROFILES.c.erased_at,
+            PROFILES.c.erased_at.is_not(None),
             PROFILES.c.zone,
             PROFILES.c.fields,
             CONTACTS.c.address,
             CONTACTS.c.abuse_key,
-            CONTACTS.c.verified_at,
-            CONTACTS.c.provenance,
+            CONTACTS.c.verified_at.is_not(None),
+            CONTACTS.c.provenance.is_not(None),
             CONTACTS.c.marketing,
         )
         .select_from(given.table)
@@ -103,11 +107,11 @@ def people(session: Session, asks: Sequence[Ask]) -> list[Known]:
     rows = [(place, ask.profile_id, ask.contact_key) for place, ask in enumerate(asks)]
     found: list[Known | None] = [None] * len(asks)
     for place, *rest in session.execute(statement, given.bind(rows)):
-        known = Known(*rest)
+        known = Known._make(rest)
         before = found[place]
-        if before is None or (before.verified_at is None and known.verified_at is not None):
+        if before is None or (known.verified and not before.verified):
             found[place] = known
-    return [known or Known(*[None] * 9) for known in found]
+    return [known or _UNKNOWN for known in found]
 
 
 @cache

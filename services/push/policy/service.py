@@ -132,7 +132,7 @@ class Policy:
 def _never(ask: Ask, person: Known, suppressed: dict[str, datetime]) -> Decision | None:
     """Erased, suppression, consent: what no time makes good."""
     erased = suppressed.get("erased")
-    if person.erased_at is not None or (erased is not None and ask.created_at <= erased):
+    if person.erased or (erased is not None and ask.created_at <= erased):
         return drop("erased")
     for reason in suppressed:
         if reason != "erased" and (ask.marketing or reason != "unsubscribed"):
@@ -143,7 +143,7 @@ def _never(ask: Ask, person: Known, suppressed: dict[str, datetime]) -> Decision
         return None
     if not person.marketing:
         return drop("no_consent")
-    if person.verified_at is None and person.provenance is None:
+    if not (person.verified or person.recorded):
         return drop("not_verified")
     return None
 
@@ -151,7 +151,7 @@ def _never(ask: Ask, person: Known, suppressed: dict[str, datetime]) -> Decision
 def _is_limited(ask: Ask, person: Known) -> bool:
     if ask.cause_kind in _UNLIMITED:
         return False
-    return ask.cause_kind == "lead" or not (ask.verified or person.verified_at is not None)
+    return ask.cause_kind == "lead" or not (ask.verified or person.verified)
 
 
 def _recipient(ask: Ask, person: Known) -> Recipient:
