@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import uvicorn
+from playwright.async_api import Locator
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
@@ -121,6 +122,11 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
         yield Site(capture, f"http://127.0.0.1:{shop_port}", host)
 
 
+async def _border(field: Locator) -> str:
+    found: str = await field.evaluate("e => getComputedStyle(e).borderTop")
+    return found
+
+
 class TestInPlace:
     async def test_a_visitor_fills_the_form_on_another_site(self, site: Site, pages: Pages) -> None:
         await site.capture.bait(
@@ -169,6 +175,43 @@ class TestInPlace:
         await page.goto(link)
         await page.get_by_role("button").click()
         await page.get_by_text("All about guide").wait_for()
+
+    async def test_what_is_optional_is_said_and_what_is_wrong_is_marked_as_on_our_own_page(
+        self, site: Site, pages: Pages
+    ) -> None:
+        choices = [{"value": v, "label": v} for v in ("box", "bag")]
+        await site.capture.bait(
+            fields=[
+                {"name": "company", "label": "Company"},
+                {"name": "role", "label": "Role", "required": True},
+                {
+                    "name": "need",
+                    "label": "Need",
+                    "type": "choice",
+                    "choices": choices,
+                    "required": True,
+                },
+            ],
+        )
+        page = await pages.open(device=PHONE, locale="en-US")
+        for address in (f"{site.url}/?bait=guide", f"{site.host}/b/guide"):
+            await page.goto(address)
+            await page.get_by_role("button").wait_for()
+            assert await page.get_by_text("optional", exact=True).count() == 1
+            assert await page.get_by_label("Company optional").count() == 1
+        await page.goto(f"{site.url}/?bait=guide")
+        await page.get_by_label("E-mail").fill("nobody")
+        fine = await _border(page.get_by_label("E-mail"))
+        await page.get_by_role("button").click()
+        await page.get_by_text("This is not an e-mail address.").wait_for()
+        for field in (
+            page.get_by_label("E-mail"),
+            page.get_by_label("Role"),
+            page.get_by_role("group", name="Need"),
+        ):
+            assert await _border(field) != fine
+            assert (await _border(field)).endswith("rgb(163, 21, 31)")
+        assert await _border(page.get_by_label("Company optional")) == fine
 
     async def test_several_stand_on_one_page_in_the_language_asked_for(
         self, site: Site, pages: Pages

@@ -11,7 +11,8 @@
     '.choice{display:flex;font-weight:400;align-items:flex-start}.choice input{width:1.2em;height:1.2em;margin:.2em .6em 0 0;flex:none}' +
     'button,.go{display:block;width:100%;margin-top:1.1em;border:0;border-radius:9px;background:#b4411f;color:#fff;font:inherit;font-weight:700;padding:.8em;text-align:center;text-decoration:none;cursor:pointer}' +
     'button[disabled]{opacity:.6}:focus-visible{outline:3px solid #b4411f;outline-offset:2px}' +
-    '.error{color:#a3151f;font-weight:600}.soft{opacity:.75;font-size:.9em}';
+    '.error{color:#a3151f;font-weight:600}.soft{opacity:.75;font-size:.9em;font-weight:400}' +
+    '[aria-invalid=true]:not([type=checkbox]):not([type=radio]){border:2px solid #a3151f!important}fieldset[aria-invalid=true]{border-radius:9px;padding:.4em .7em}[type=checkbox][aria-invalid=true]{outline:2px solid #a3151f}';
   var tag = document.currentScript;
   if (!tag) {
     return;
@@ -89,8 +90,12 @@
 
   function control(item, words) {
     var id = 'bw-' + item.id;
+    var name = [item.label];
+    if (/^fields\./.test(item.id) && !item.required) {
+      name.push(' ', make('span', { class: 'soft' }, [words.optional]));
+    }
     if (item.kind === 'radios' || item.kind === 'boxes') {
-      return make('fieldset', {}, [make('legend', {}, [item.label])].concat(item.options.map(function (option) {
+      return make('fieldset', {}, [make('legend', {}, name)].concat(item.options.map(function (option) {
         var type = item.kind === 'radios' ? 'radio' : 'checkbox';
         return make('label', { class: 'choice' }, [make('input', { type: type, name: item.id, value: option.value }), option.label]);
       })));
@@ -113,7 +118,7 @@
       common.inputmode = (KINDS[item.kind] || [])[1];
       input = make('input', common);
     }
-    var label = make('label', { for: id }, [item.label]);
+    var label = make('label', { for: id }, name);
     var hint = item.hint ? [make('p', { class: 'soft' }, [item.hint])] : [];
     return make('div', {}, [label, input].concat(hint));
   }
@@ -154,6 +159,12 @@
     var button = make('button', {}, [words.submit]);
     var slots = {};
 
+    /* what is marked when an answer is wrong: the field, or the set of choices */
+    function marked(slot) {
+      var around = slot.parentNode;
+      return around.tagName === 'FIELDSET' ? around : around.querySelector('input,select,textarea');
+    }
+
     function withSlot(item, element) {
       slots[item.id] = make('p', { class: 'error', id: 'bw-e-' + item.id });
       element.appendChild(slots[item.id]);
@@ -181,12 +192,12 @@
       (problem.errors || []).forEach(function (error) {
         var slot = slots[error.field];
         if (slot) {
-          var element = slot.parentNode.querySelector('input,select,textarea');
+          var element = marked(slot);
           slot.textContent = error.message;
           element.setAttribute('aria-invalid', 'true');
           element.setAttribute('aria-describedby', slot.id);
           if (!shown) {
-            element.focus();
+            (element.querySelector('input') || element).focus();
           }
           shown = true;
         }
@@ -197,7 +208,7 @@
     function clear() {
       status.textContent = '';
       Object.keys(slots).forEach(function (id) {
-        var element = slots[id].parentNode.querySelector('input,select,textarea');
+        var element = marked(slots[id]);
         slots[id].textContent = '';
         element.removeAttribute('aria-invalid');
         element.removeAttribute('aria-describedby');
