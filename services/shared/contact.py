@@ -7,8 +7,8 @@ where addresses may not; the *abuse key* is the same with plus-tags folded away.
 
 import re
 import unicodedata
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from services.shared.keyed import keyed
 
@@ -46,8 +46,7 @@ class BadAddress(ValueError):
         self.reason = reason
 
 
-@dataclass(frozen=True, slots=True)
-class Contact:
+class Contact(NamedTuple):
     """One way to reach a person. `identity` is the normal form of `address`."""
 
     channel: Channel
@@ -64,7 +63,7 @@ def parse_contact(
     `region` is the ISO 3166 code by which a phone number without a country is read.
     Raises `BadAddress`.
     """
-    text = unicodedata.normalize("NFKC", typed).strip()
+    text = (typed if typed.isascii() else unicodedata.normalize("NFKC", typed)).strip()
     if not text:
         raise BadAddress("required")
     if len(text) > _MAX_ADDRESS:

@@ -9,6 +9,8 @@ from services.shared.clock import Clock
 
 _NAMESPACE = UUID("6f1c0a52-7d0e-5b8e-9a35-b2d1a1e0f0c4").bytes
 _AHEAD = 128
+_VARIANTS = {f"{digit:x}": f"{digit & 3 | 8:x}" for digit in range(16)}
+"""The first digit of the fourth group, with the bits of the variant set over it."""
 
 
 _set_int = UUID.__dict__["int"].__set__
@@ -54,10 +56,17 @@ class Ids:
 
 def derived(*parts: object) -> UUID:
     """The id that follows from `parts`: the same parts give the same id, in any process, for ever."""
+    return _uuid(int(_derived_digits(parts), 16))
+
+
+def derived_text(*parts: object) -> str:
+    """The same as text, for who needs no more than that."""
+    digits = _derived_digits(parts)
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+
+def _derived_digits(parts: tuple[object, ...]) -> str:
+    """What uuid5 does (RFC 9562, section 5.5), in half of the time."""
     text = "\x1f".join(map(str, parts))
-    # RFC 9562, section 5.5, as uuid5 does it, in half the time
-    digest = hashlib.sha1(_NAMESPACE + text.encode(), usedforsecurity=False).digest()
-    number = int.from_bytes(digest[:16], "big")
-    return _uuid(
-        number & ~0xF000_C000_0000_0000_0000 | 0x5000_8000_0000_0000_0000,
-    )
+    digits = hashlib.sha1(_NAMESPACE + text.encode(), usedforsecurity=False).hexdigest()
+    return f"{digits[:12]}5{digits[13:16]}{_VARIANTS[digits[16]]}{digits[17:32]}"

@@ -72,9 +72,10 @@ class LiveBait:
         """Whether it takes leads now."""
         if self.retired_at is not None:
             return "retired"
-        if self.document.valid_from is not None and now < self.document.valid_from:
+        document = self.form.document
+        if document.valid_from is not None and now < document.valid_from:
             return "not_yet"
-        if self.document.valid_to is not None and now >= self.document.valid_to:
+        if document.valid_to is not None and now >= document.valid_to:
             return "over"
         return "open"
 

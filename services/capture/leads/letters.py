@@ -22,14 +22,15 @@ from services.shared.events import Event, Message, message_of
 from services.shared.events.leads import LeadSubmitted
 from services.shared.events.push import PushRequested
 from services.shared.ground import Ground
-from services.shared.ids import derived
+from services.shared.ids import derived_text
 
 ContactDocument = Mapping[str, str]
 
 
 class Letter(NamedTuple):
-    """The contact that the bait is sent to, the lead's document, and what goes to the log."""
+    """The lead's id as text, the contact that the bait is sent to, the document, what goes to the log."""
 
+    lead: str
     contact: ContactDocument
     document: str
     messages: list[Message]
@@ -62,16 +63,17 @@ class Letters:
             contacts.sort(key=lambda contact: contact["channel"] != channel)
             first = contacts[0]
         language = submission.language or form.document.language
-        document = self._document(bait, form, submission, checked, contacts, str(lead_id), now)
-        event_id = derived("lead.submitted", lead_id)
+        lead = str(lead_id)
+        document = self._document(bait, form, submission, checked, contacts, lead, now)
+        event_id = derived_text("lead.submitted", lead)
         value = document.encode()
         messages = [_message(LeadSubmitted, value, event_id, first["contact_key"], now)]
         mailed = self._mailed(first, bait)
         if mailed is not None:
-            messages.append(self._bait_mail(bait, mailed, lead_id, language, now))
+            messages.append(self._bait_mail(bait, mailed, lead_id, lead, language, now))
         if bait.staff:
             messages += [self._notice(bait, staff, lead_id, now) for staff in bait.staff]
-        return Letter(first, document, messages)
+        return Letter(lead, first, document, messages)
 
     def _document(
         self,
@@ -110,16 +112,22 @@ class Letters:
         return contact
 
     def _bait_mail(
-        self, bait: LiveBait, to: ContactDocument, lead_id: UUID, language: str, now: datetime
+        self,
+        bait: LiveBait,
+        to: ContactDocument,
+        lead_id: UUID,
+        lead: str,
+        language: str,
+        now: datetime,
     ) -> Message:
         link = f"{self._public_url}/r/{self._ground.tokens.sign('r', lead_id)}"
         wish = (
-            f'{{"cause":{{"kind":"lead","id":"{lead_id}"}},"contact":{_contact_text(to)},'
+            f'{{"cause":{{"kind":"lead","id":"{lead}"}},"contact":{_contact_text(to)},'
             f'"template":"bait_mail","language":{quoted(language)},'
             f'"values":{{"bait_title":{quoted(bait.document.title)},"link":{quoted(link)},'
             f'"sender":{quoted(bait.document.sender)}}},"bait_id":"{bait.name}","verified":false}}'
         )
-        event_id = derived("push.requested", "lead", lead_id)
+        event_id = derived_text("push.requested", "lead", lead)
         return _message(PushRequested, wish.encode(), event_id, to["contact_key"], now)
 
     def _notice(
@@ -134,12 +142,12 @@ class Letters:
             "bait_id": bait.name,
             "verified": False,
         }
-        event_id = derived("push.requested", "notice", lead_id, staff["contact_key"])
+        event_id = derived_text("push.requested", "notice", lead_id, staff["contact_key"])
         return _message(PushRequested, to_json(wish), event_id, staff["contact_key"], now)
 
 
 def _message(
-    kind: type[Event], value: bytes, event_id: UUID, key: str, occurred_at: datetime
+    kind: type[Event], value: bytes, event_id: str, key: str, occurred_at: datetime
 ) -> Message:
     return message_of(
         kind, value, event_id=event_id, key=key, occurred_at=occurred_at, source="capture"

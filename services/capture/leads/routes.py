@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 from starlette.requests import ClientDisconnect, HTTPConnection, Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
@@ -13,6 +13,7 @@ from starlette.types import Receive, Scope, Send
 from services.capture.baits.live import BaitShelf, LiveBait
 from services.capture.baits.service import Delivery
 from services.capture.leads.cors import PREFLIGHT, Origins
+from services.capture.leads.reading import read_lead
 from services.capture.leads.schemas import LeadAccepted, LeadBody
 from services.capture.leads.service import LeadDesk
 from services.capture.leads.submission import (
@@ -24,8 +25,8 @@ from services.capture.leads.submission import (
 )
 from services.capture.leads.thanks_tokens import Thanks
 from services.shared.contact import ContactKeys
-from services.shared.errors import FieldError, Invalid, Malformed, Problem
-from services.shared.web.body import check_json_type, field_errors, strict_json
+from services.shared.errors import FieldError, Malformed, Problem
+from services.shared.web.body import check_json_type
 from services.shared.web.client_address import Network, client_address
 from services.shared.web.openapi import problems
 from services.shared.web.problems import problem_response
@@ -33,8 +34,6 @@ from services.shared.web.problems import problem_response
 PATH = "/v1/baits/{slug}/leads"
 _BEFORE, _BEHIND = PATH.split("{slug}")
 _KEY = re.compile(r'"?([\x21\x23-\x7e]{1,200})"?\Z')  # a structured string, or bare as most send it
-
-_BODY: TypeAdapter[LeadBody] = TypeAdapter(LeadBody)
 
 
 class LeadRoutes:
@@ -91,10 +90,7 @@ class LeadRoutes:
             self._origins.require(bait, head.origin, null=False)
             check_json_type(head.content_type)
             raw = await _whole_body(receive)
-            try:
-                body = _BODY.validate_python(strict_json(raw))
-            except ValidationError as error:
-                raise Invalid(fields=field_errors(error)) from error
+            body = read_lead(raw)
             once = self._once(bait, head.key, raw) if head.key is not None else None
             submission = _submission(body, self._address(scope), once)
             accepted = await self._desk.accept(bait, submission)

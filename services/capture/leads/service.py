@@ -145,7 +145,7 @@ class LeadDesk:
             now + self._link_span,
             letter.document,
         )
-        return Prepared(row, letter.messages, submission.once, accepted(lead_id))
+        return Prepared(row, letter.messages, submission.once, accepted(lead_id, letter.lead))
 
     def _write(self, session: Session, items: Sequence[Prepared]) -> list[Accepted | Problem]:
         now = self._ground.clock.now()
@@ -171,10 +171,10 @@ class LeadDesk:
         return [_kept_answer(item, kept) for item in items]
 
 
-def accepted(lead_id: UUID) -> Accepted:
-    """The answer for a new lead."""
+def accepted(lead_id: UUID, lead: str) -> Accepted:
+    """The answer for a new lead; its id also as text."""
     state = "accepted"
-    return Accepted(lead_id, state, f'{{"lead_id":"{lead_id}","state":"{state}"}}')
+    return Accepted(lead_id, state, f'{{"lead_id":"{lead}","state":"{state}"}}')
 
 
 def _kept_answer(item: Prepared, kept: dict[str, repository.Kept]) -> Accepted | Problem:

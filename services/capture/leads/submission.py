@@ -1,8 +1,8 @@
 """A submission as every way in hands it over: read, but not yet held against the bait's form."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from types import MappingProxyType
+from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
 from services.capture.text import BadText, plain
@@ -12,34 +12,32 @@ Way = Literal["page", "form", "script", "api"]
 _UTM = ("utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content")
 _LONGEST_UTM = 200
 _LONGEST_URL = 500
-NO_SOURCE: Mapping[str, str] = {}
+NO_SOURCE: Mapping[str, str] = MappingProxyType({})
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
-class Once:
+class Once(NamedTuple):
     """What makes a repeated request the same request: keyed hashes of its key and of its body."""
 
     key: str
     body_hash: str
 
 
-@dataclass(frozen=True, slots=True)
-class Submission:
+class Submission(NamedTuple):
     """What somebody left. Values are as they came: text from forms, JSON values from JSON."""
 
     way: Way
     contacts: Mapping[str, str]
-    fields: Mapping[str, Any] = field(default_factory=dict)
-    consents: Mapping[str, Any] = field(default_factory=dict)
-    source: Mapping[str, str] = field(default_factory=dict)
+    fields: Mapping[str, Any] = _NOTHING
+    consents: Mapping[str, Any] = _NOTHING
+    source: Mapping[str, str] = NO_SOURCE
     language: str | None = None
     form_version: int | None = None
     ip: str | None = None
     once: Once | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Accepted:
+class Accepted(NamedTuple):
     """The answer to a submission: durable when it is given."""
 
     lead_id: UUID

@@ -87,7 +87,7 @@ def message_of(
     kind: type[Event],
     value: bytes,
     *,
-    event_id: UUID,
+    event_id: UUID | str,
     key: str,
     occurred_at: datetime,
     source: str,
