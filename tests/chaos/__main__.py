@@ -2,9 +2,10 @@
 
     SEED=7        this seed; otherwise one of the clock, printed
     SEEDS=20      so many seeds in a row, from SEED on (1 unless said)
-    ONLY=crash    these cases, with commas between
-    FULL=1        5,000 submissions and recipients in place of 2,000, and more kills
-    SHORT=1       the form that the tests run: 300 of each
+    ONLY=R1,R2    these cases, with commas between
+    MODE=scaled   only in this mode (embedded, scaled); otherwise in each that a case has
+    FULL=1        the full form of each case
+    SHORT=1       the form that the tests run
     SABOTAGE=1    with each saboteur in turn: every run has to turn red; SABOTAGE=name: with this one
     KEEP=1        leave what each run wrote under build/chaos/
 
@@ -17,19 +18,14 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-from tests.chaos import crash
-from tests.chaos.sabotaged import SABOTEURS
+from tests.chaos.case import Case, Form, Mode, NotHere, Trial
+from tests.chaos.catalogue import CASES
 from tests.chaos.verdict import Verdict, write
 
 BUILD = Path("build")
-
-Case = Callable[[Path, int, crash.Size, str | None], Coroutine[Any, Any, Verdict]]
-
-CASES: dict[str, Case] = {"crash": crash.run}
 
 
 def main() -> int:
@@ -38,35 +34,52 @@ def main() -> int:
     if wrong := [word for word in only if word not in CASES]:
         sys.stderr.write(f"no case is called {wrong[0]}; there are: {', '.join(CASES)}\n")
         return 2
-    size = _size()
-    saboteurs = _saboteurs()
     verdicts = []
-    for name in only:
-        for seed in _seeds():
-            for saboteur in saboteurs:
-                folder = BUILD / "chaos" / f"{name}-{seed}-{saboteur or 'plain'}"
-                shutil.rmtree(folder, ignore_errors=True)
-                folder.mkdir(parents=True)
-                verdict = asyncio.run(CASES[name](folder.resolve(), seed, size, saboteur))
-                if not os.environ.get("KEEP") and (verdict.ok or saboteur):
-                    shutil.rmtree(folder)
-                verdicts.append(verdict)
-                print(verdict.line(), flush=True)
-                write(BUILD / "chaos.json", verdicts)
+    for case, seed, mode, saboteur in _wanted(only):
+        name = f"{case.id}-{mode}-{seed}-{saboteur or 'plain'}"
+        folder = BUILD / "chaos" / name
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        trial = Trial(folder.resolve(), seed, _form(), mode, saboteur)
+        try:
+            verdict = asyncio.run(_play(case, trial))
+        except NotHere as missing:
+            print(f"--  {case.id} {mode}: not on this machine: {missing}", flush=True)
+            continue
+        if not os.environ.get("KEEP") and (verdict.ok or saboteur):
+            shutil.rmtree(folder)
+        verdicts.append(verdict)
+        print(verdict.line(), flush=True)
+        write(BUILD / "chaos.json", verdicts)
     return _status(verdicts)
 
 
-def _size() -> crash.Size:
+async def _play(case: Case, trial: Trial) -> Verdict:
+    return await case.run(trial)
+
+
+def _wanted(only: list[str]) -> Iterator[tuple[Case, int, Mode, str | None]]:
+    wish = os.environ.get("MODE")
+    for name in only:
+        case = CASES[name]
+        for seed in _seeds():
+            for mode in case.modes:
+                if wish in (None, "", mode):
+                    for saboteur in _saboteurs(case):
+                        yield case, seed, mode, saboteur
+
+
+def _form() -> Form:
     if os.environ.get("SHORT"):
-        return crash.SHORT
-    return crash.FULL if os.environ.get("FULL") else crash.NORMAL
+        return "test"
+    return "full" if os.environ.get("FULL") else "short"
 
 
-def _saboteurs() -> list[str | None]:
+def _saboteurs(case: Case) -> tuple[str | None, ...]:
     asked = os.environ.get("SABOTAGE", "")
     if not asked or asked == "0":
-        return [None]
-    return [asked] if asked in SABOTEURS else list(SABOTEURS)
+        return (None,)
+    return (asked,) if asked in case.saboteurs else case.saboteurs
 
 
 def _seeds() -> Iterator[int]:

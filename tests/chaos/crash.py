@@ -1,4 +1,4 @@
-"""The case `crash`: `kill -9` during submissions and during a campaign, then the checker (R1 and R2, short).
+"""`kill -9` during submissions and during a campaign, then the checker (R1, R2).
 
 A system started as a user starts it, on a data directory of its own. People leave contacts while it is
 killed and started again; those who got their bait mail verify; a campaign goes to all of them while it
@@ -12,11 +12,11 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from bench.sinks.smtp import Options, running
 from tests.chaos.book import Book, entries
+from tests.chaos.case import Trial
 from tests.chaos.checker import Evidence, examine, expected_counters
 from tests.chaos.client import Client, GaveUp
 from tests.chaos.counters import counters
@@ -102,9 +102,10 @@ class Scene:
     """How many of the campaign's mails had arrived when it first said that it is done."""
 
 
-async def run(folder: Path, seed: int, size: Size, saboteur: str | None = None) -> Verdict:
+async def run(name: str, trial: Trial, size: Size) -> Verdict:
     """One run with its verdict. What stops it in the middle is a fault like others."""
-    verdict = Verdict("crash", "embedded", seed, saboteur=saboteur)
+    folder, seed, saboteur = trial.folder, trial.seed, trial.saboteur
+    verdict = Verdict(name, trial.mode, seed, saboteur=saboteur)
     begun = time.monotonic()
     book = Book(folder / "acknowledged.jsonl")
     options = Options(delay=size.delay, keep=True)

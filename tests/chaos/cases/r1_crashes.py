@@ -1,0 +1,23 @@
+"""R1: `kill -9` at random moments while people leave contacts."""
+
+from tests.chaos import crash
+from tests.chaos.case import Case, Form, Trial
+from tests.chaos.verdict import Verdict
+
+_SIZES: dict[Form, crash.Size] = {
+    "test": crash.Size(200, 0, 2, 0, lanes=2),
+    "short": crash.Size(2000, 0, 4, 0, lanes=4),
+    "full": crash.Size(20000, 0, 24, 0, lanes=10),
+}
+
+
+async def _run(trial: Trial) -> Verdict:
+    return await crash.run("R1", trial, _SIZES[trial.form])
+
+
+CASE = Case(
+    "R1",
+    "kill -9 while people leave contacts",
+    _run,
+    saboteurs=("early-answer", "early-position", "early-delete"),
+)
