@@ -116,6 +116,8 @@ def _print(funnel: Any, of: str) -> None:
     say("\n  " + f"{of:24}" + "".join(f"{stage:>14}" for stage in stages))
     for label, counts in rows:
         say("  " + _padded(label, 24) + "".join(_cell(counts[stage]) for stage in stages))
+    if any(counts[stage]["machine"] for _, counts in rows for stage in stages):
+        say("  (+3m): three more by machines (scanners, link checkers), which count nowhere")
 
 
 def _cell(count: Any) -> str:

@@ -26,8 +26,11 @@ class Camera:
         taken = []
         for device, size in SIZES.items():
             await page.set_viewport_size(size)  # type: ignore[arg-type]  # a TypedDict of the library's
-            width = await _scroll_width(page)
+            width, height = await _content_size(page)
             assert width <= size["width"], f"{name} is {width} px wide on a {device}"
+            # a frame below the edge of the screen is not drawn: the whole page has to be on it
+            tall = {"width": size["width"], "height": max(height, size["height"])}
+            await page.set_viewport_size(tall)  # type: ignore[arg-type]  # a TypedDict of the library's
             path = self._folder / f"{self._count:02}-{name}-{device}.png"
             await page.screenshot(path=path, full_page=True)
             taken.append(path)
@@ -36,9 +39,10 @@ class Camera:
         return taken
 
 
-async def _scroll_width(page: Page) -> int:
+async def _content_size(page: Page) -> tuple[int, int]:
     """Measured from outside: it also works where the page's own scripts are switched off."""
     session = await page.context.new_cdp_session(page)
     metrics = await session.send("Page.getLayoutMetrics")
     await session.detach()
-    return int(metrics["cssContentSize"]["width"])
+    size = metrics["cssContentSize"]
+    return int(size["width"]), int(size["height"])

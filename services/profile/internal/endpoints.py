@@ -59,6 +59,20 @@ class Match(BaseModel):
     alias_of: UUID | None = None
 
 
+class SegmentName(BaseModel):
+    """What people call a segment."""
+
+    name: str
+
+
+@router.get("/segments/{segment_id}", responses=_PROBLEMS)
+async def segment_name(
+    segment_id: UUID, segments: SegmentsOfRequest, _caller: InternalCaller
+) -> SegmentName:
+    """For pages of other services, which know a segment by its id."""
+    return SegmentName(name=(await segments.show(segment_id)).name)
+
+
 @router.get("/segments/{segment_id}/members", responses=_PROBLEMS)
 async def members(
     segment_id: UUID,

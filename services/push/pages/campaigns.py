@@ -20,6 +20,7 @@ from services.push.templates.endpoints import desk_of as templates_of
 from services.push.templates.schemas import PreviewOut
 from services.shared.auth.access import ReadCaller
 from services.shared.errors import Forbidden
+from services.shared.http.internal import ServiceUnreachable
 from services.shared.web.pages import OperatorPage, PageRoute, Pages
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -113,11 +114,13 @@ def router(zone: ZoneInfo) -> APIRouter:
     async def campaign(request: Request, caller: OperatorPage, campaign_id: UUID) -> Response:
         counts = await desk_of(request).counts(campaign_id)
         versions = await _content(request, counts)
+        segment = await _segment_name(request, counts.campaign.segment_id)
         return pages.response(
             request,
             "campaign.html",
             caller=caller,
             versions=versions,
+            segment=segment,
             **_live(counts, may_act=caller.may("admin")),
         )
 
@@ -154,6 +157,19 @@ async def _content(request: Request, counts: Counts) -> list[PreviewOut]:
     """What the campaign says, per language, with sample values; as its run says it once there is one."""
     version_id = counts.run.template_version_id if counts.run else None
     return await templates_of(request).samples(counts.campaign.template_id, version_id)
+
+
+async def _segment_name(request: Request, segment_id: UUID) -> str | None:
+    """What profile calls the segment; None when it does not say: the page shows the id then."""
+    profile = desk_of(request).neighbours.get("profile")
+    if profile is None:
+        return None
+    try:
+        answer = await profile.get(f"/internal/segments/{segment_id}")
+    except ServiceUnreachable:
+        return None
+    name = answer.get("name") if isinstance(answer, dict) else None
+    return name if isinstance(name, str) else None
 
 
 def _live(counts: Counts, *, may_act: bool) -> dict[str, Any]:

@@ -25,17 +25,18 @@ BAIT_MAIL = "bait_mail"
 LEAD_NOTICE = "lead_notice"
 BUILT_IN = (BAIT_MAIL, LEAD_NOTICE)
 
+# subject, body, what stands on the button, foot; in the text part the link stands where the button is
 _TEXTS: dict[str, dict[str, tuple[str, str, str, str]]] = {
     BAIT_MAIL: {
         "zh-CN": (
             "《{bait_title}》在这里",
-            "您好，\n\n您在{sender}索取的《{bait_title}》已为您备好。点击下面的按钮即可打开：",
+            "您好，\n\n您在{sender}索取的《{bait_title}》已为您备好，由此打开：",
             "打开资料",
             "如果这不是您本人的操作，请忽略本邮件，不会再有后续。",
         ),
         "en": (
             "Here it is: {bait_title}",
-            "Hello,\n\nwhat you asked {sender} for, “{bait_title}”, is ready. Open it with this button:",
+            "Hello,\n\nwhat you asked {sender} for, “{bait_title}”, is ready. Open it here:",
             "Open it",
             "If it was not you who asked for this, ignore this mail: nothing else will follow.",
         ),
@@ -102,7 +103,7 @@ def content(name: str, language: str) -> Content:
         _segments(text, "text"),
         _segments(drawn, "html"),
         picked,
-        f"{name}:{picked}:1",
+        f"{name}:{picked}:2",
     )
 
 

@@ -26,6 +26,15 @@ async def test_members_end_with_their_count(bench: Bench, inside: dict[str, str]
     assert (len(last["items"]), last["next"], last["count"]) == (2, None, 5)
 
 
+async def test_a_segment_is_named(bench: Bench, inside: dict[str, str]) -> None:
+    body = {"name": "Readers / 读者", "rule": {"tag": "vip"}}
+    made = (await bench.client.post("/v1/segments", json=body, headers=bench.admin)).json()
+    named = await bench.client.get(f"/internal/segments/{made['id']}", headers=inside)
+    assert named.json() == {"name": "Readers / 读者"}
+    nobody = await bench.client.get(f"/internal/segments/{bench.ground.ids.new()}", headers=inside)
+    assert nobody.status_code == 404
+
+
 async def test_freshness_is_the_age_of_what_waits(bench: Bench, inside: dict[str, str]) -> None:
     async def age() -> Any:
         answer = await bench.client.get("/internal/freshness", headers=inside)

@@ -52,6 +52,8 @@ class FakeProfile:
         self.before_page(self.calls)
         if self.status != 200:
             return httpx.Response(self.status)
+        if request.url.path == f"/internal/segments/{self.segment}":
+            return httpx.Response(200, json={"name": "Readers <of> ours"})
         if request.url.path != f"/internal/segments/{self.segment}/members":
             return httpx.Response(404)
         last, _, given = request.url.params.get("after", "|0").partition("|")

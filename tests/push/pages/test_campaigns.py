@@ -129,6 +129,13 @@ class TestOne:
         assert "你好，friend" in text
         assert 'sandbox="" srcdoc="&lt;p&gt;Dear friend' in text
 
+    async def test_the_segment_is_named_as_people_know_it(self, push: Served) -> None:
+        campaign_id = await a_running_one(push)
+        await log_in(push, push.reader)
+        assert "Readers &lt;of&gt; ours" in await page(push, f"/campaigns/{campaign_id}")
+        push.profile.status = 503
+        assert str(push.profile.segment) in await page(push, f"/campaigns/{campaign_id}")
+
     async def test_an_unknown_one(self, push: Served) -> None:
         await log_in(push, push.reader)
         answer = await push.client.get("/campaigns/01890000-0000-7000-8000-000000000000")
