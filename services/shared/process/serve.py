@@ -11,6 +11,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from services.shared.errors import SetupError
+from services.shared.process.protocol import OneWriteProtocol
 
 T = TypeVar("T")
 
@@ -57,7 +58,7 @@ async def serve(
     """Serve until SIGINT, SIGTERM or `stop`; requests under way get their answers first."""
     config = uvicorn.Config(
         app,
-        http="httptools",
+        http=OneWriteProtocol,
         log_config=None,
         access_log=False,
         server_header=False,
@@ -82,9 +83,6 @@ async def _watch(
     while not server.started:  # noqa: ASYNC110  # uvicorn offers no event
         await asyncio.sleep(0.01)
     _spare_the_collector()
-    # what was made so far lives as long as the process: the collector need not look at it again
-    gc.collect()
-    gc.freeze()
     on_ready()
     if stop is not None:
         await stop.wait()
