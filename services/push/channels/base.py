@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 from uuid import UUID
 
 Scope = Literal["channel", "recipient"]
@@ -93,8 +93,7 @@ class SenderIdentity:
     reply_to: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Outgoing:
+class Outgoing(NamedTuple):
     """One message to one address.
 
     `values` are by slot name and unescaped. `sender` None: the installation's own. `unsubscribe_url`
@@ -111,8 +110,7 @@ class Outgoing:
     fresh_until: float
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(NamedTuple):
     """What became of one message.
 
     `outcome` None: it was not sent and goes back to planned. `code` is the provider's code or a word

@@ -22,6 +22,7 @@ from services.push.channels.email.wire import Reply, Wire
 from services.shared.clock import Clock
 
 _GROUP = (Stage.MAIL, Stage.RCPT, Stage.DATA)
+_USUAL = (250, 250, 250, 354)
 _LONE_DOT = "lone-dot"
 _NOTHING = Composed(b"", b"", b"", False, "")
 
@@ -193,6 +194,8 @@ class SmtpConnection:
     def _on_replies(self, replies: list[Reply]) -> None:
         self._reading = True
         try:
+            if len(replies) == len(self._expected) == 4 and self._went_well(replies):
+                replies = []
             for code, text in replies:
                 if self._gone.is_set():
                     return
@@ -208,6 +211,20 @@ class SmtpConnection:
                 self._quiet.set()
         finally:
             self._reading = False
+
+    def _went_well(self, replies: list[Reply]) -> bool:
+        """Take the answers to a body and the group behind it together, when they are the usual ones."""
+        flight = self._begun
+        if flight is None or self._dotted is None:
+            return False
+        # one dotted and one begun with four answers to come: there is nothing else that they can be
+        (dot, said), (mail, _), (rcpt, _), (data, _) = replies
+        if (dot, mail, rcpt, data) != _USUAL:
+            return False
+        self._expected.clear()
+        self._on_verdict(dot, said)
+        self._send_body(flight)
+        return True
 
     def _on_reply(self, code: int, text: bytes) -> None:
         if not self._expected:

@@ -24,6 +24,7 @@ _LEADING_DOTS = re.compile(rb"^\.+", re.MULTILINE)
 
 _WORD_OCTETS = 45  # an encoded word is at most 75 characters: 60 of base64, 12 of frame
 _LINE = 76
+_DOT, _EQUALS = b".="
 _MAX_NAME = 200
 _MAX_URL = 900  # a header line is at most 998 octets
 
@@ -169,6 +170,13 @@ def quoted_printable(text: str) -> bytes:
     No line of it begins with a dot, so that SMTP has none to double, and the last is at most 75
     characters long: the 76th is free for the soft line break that a splice puts behind it.
     """
+    if text.isascii() and text.isprintable() and text[-1:] != " ":
+        octets = text.replace("=", "=3D").encode("ascii")
+        if octets[:1] != b".":
+            if len(octets) < _LINE:
+                return octets
+            if (broken := _broken(octets)) is not None:
+                return broken
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
     octets = b2a_qp(text.encode("utf-8", "replace"))
@@ -186,6 +194,22 @@ def quoted_printable(text: str) -> bytes:
         return octets
     cut = -3 if octets[-3:-2] == b"=" else -1
     return octets[:cut] + b"=\r\n" + octets[cut:].replace(b".", b"=2E")
+
+
+def _broken(octets: bytes) -> bytes | None:
+    """Printable octets in lines with soft breaks; None where they can't be cut well, as among dots."""
+    lines = []
+    start = 0
+    while len(octets) - start >= _LINE:
+        cut = start + _LINE - 1
+        while octets[cut] == _DOT or octets[cut - 1] == _EQUALS or octets[cut - 2] == _EQUALS:
+            cut -= 1
+        if cut - start < _LINE // 2:
+            return None
+        lines.append(octets[start:cut])
+        start = cut
+    lines.append(octets[start:])
+    return b"=\r\n".join(lines)
 
 
 def _encode_dots(dots: re.Match[bytes]) -> bytes:

@@ -27,6 +27,7 @@ from services.shared.clock import Clock
 
 _CACHED = 128
 _LANGUAGE = re.compile(r"[A-Za-z]{1,8}(?:-[A-Za-z0-9]{1,8})*")
+_SPECIAL = re.compile("[&<>\"']")
 _SOFT_BREAK = b"=\r\n"
 _SUBJECT_USED = len("Subject: ")
 
@@ -88,6 +89,8 @@ class Skeleton:
         """Fixed headers and body with this person's values. KeyError for a missing value."""
         values = message.values
         parts = self._parts.copy()
+        # one look at all of them is cheaper than an escape of each that changes nothing
+        special = _SPECIAL.search("\n".join(values.values())) is not None
         for name, in_text, in_html in self._slots:
             value = values[name]
             if in_text:
@@ -95,7 +98,7 @@ class Skeleton:
                 for place in in_text:
                     parts[place] = encoded
             if in_html:
-                escaped = html.escape(value)
+                escaped = html.escape(value) if special else value
                 if not in_text or escaped is not value:
                     encoded = quoted_printable(escaped)
                 for place in in_html:
