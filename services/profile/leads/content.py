@@ -29,15 +29,15 @@ def take_lead(batch: Batch, owners: Owners, lead: Lead) -> None:
     batch.correlations[person_id] = lead.correlation_id
     _take_content(batch, person, lead)
     _record(batch, owners, lead, person_id)
-    accepted = ProfileLeadAccepted(
-        profile_id=person_id,
-        lead_id=event.lead_id,
-        bait_id=event.bait_id,
-        contact_keys=tuple(part.contact_key for part in event.contacts),
-        new=new,
-    )
+    accepted = {
+        "profile_id": person_id,
+        "lead_id": event.lead_id,
+        "bait_id": event.bait_id,
+        "contact_keys": [part.contact_key for part in event.contacts],
+        "new": new,
+    }
     accepted_id = derived("profile.lead_accepted", event.lead_id)
-    batch.say(accepted, accepted_id, person_id, lead.correlation_id)
+    batch.say(ProfileLeadAccepted, accepted, accepted_id, person_id, lead.correlation_id)
 
 
 def _record(batch: Batch, owners: Owners, lead: Lead, person_id: UUID) -> None:
@@ -147,4 +147,5 @@ def _lead_document(event: LeadSubmitted) -> dict[str, Any]:
         "bait_version": event.bait_version,
         "way": event.proof.way,
         "channels": [part.channel.value for part in event.contacts],
-    } | event.source.model_dump(exclude_none=True)
+        **{name: value for name, value in event.source if value is not None},
+    }

@@ -15,14 +15,16 @@ from services.profile.consent.models import Consent
 from services.profile.people.identity import known_zone, zone_of_phones
 from services.profile.people.models import FieldValue, Profile, ProfileContact, Tag
 from services.profile.people.values import comparable
-from services.shared.contact import Channel
-from services.shared.events.parts import ConsentPart, ProfileContactPart, ProfileState
+from services.shared.events.parts import ConsentPart, ProfileContactPart
 
 PROFILES, CONTACTS = table_of(Profile), table_of(ProfileContact)
 FIELDS, TAGS, CONSENTS = table_of(FieldValue), table_of(Tag), table_of(Consent)
 
 SAID_ZONE = "timezone"
 """The name of the field by which a person says their time zone."""
+
+_OF_CONTACT = tuple(ProfileContactPart.model_fields)
+_OF_CONSENT = tuple(name for name in ConsentPart.model_fields if name != "contact_key")
 
 _POSITION = itemgetter("added_at", "position")
 
@@ -99,49 +101,30 @@ class Person:
             )
         self.profile["timezone"] = zone
 
-    def state(self) -> ProfileState:
-        """What others may know, as of the present revision."""
+    def state(self) -> Row:
+        """What others may know, as of the present revision: the fields of a `ProfileState`."""
         profile = self.profile
-        contacts = sorted(self.contacts.values(), key=_POSITION)
-        return ProfileState(
-            profile_id=self.id,
-            revision=profile["revision"],
-            language=profile["language"],
-            timezone=profile["timezone"],
-            contacts=tuple(_contact_part(row) for row in contacts),
-            consents=tuple(
-                _consent_part(row) for row in sorted(self.consents.values(), key=_withdrawn_last)
-            ),
-            fields=self.values(),
-            tags=tuple(sorted(self.tags)),
-            created_at=profile["created_at"],
-            changed_at=profile["changed_at"],
-        )
-
-
-def _contact_part(row: Row) -> ProfileContactPart:
-    return ProfileContactPart(
-        channel=Channel(row["channel"]),
-        account=row["account"],
-        address=row["address"],
-        identity=row["identity"],
-        contact_key=row["contact_key"],
-        abuse_key=row["abuse_key"],
-        verified_at=row["verified_at"],
-        provenance=row["provenance"],
-    )
-
-
-def _consent_part(row: Row) -> ConsentPart:
-    return ConsentPart(
-        purpose=row["purpose"],
-        channel=Channel(row["channel"]),
-        given=row["given"],
-        text_version=row["text_version"],
-        at=row["at"],
-        source=row["source"],
-        contact_key=row["contact_key"] or None,
-    )
+        contacts, consents = list(self.contacts.values()), list(self.consents.values())
+        if len(contacts) > 1:
+            contacts.sort(key=_POSITION)
+        if len(consents) > 1:
+            consents.sort(key=_withdrawn_last)
+        return {
+            "profile_id": profile["id"],
+            "revision": profile["revision"],
+            "language": profile["language"],
+            "timezone": profile["timezone"],
+            "contacts": [{name: row[name] for name in _OF_CONTACT} for row in contacts],
+            "consents": [
+                {name: row[name] for name in _OF_CONSENT}
+                | {"contact_key": row["contact_key"] or None}
+                for row in consents
+            ],
+            "fields": self.values(),
+            "tags": sorted(self.tags),
+            "created_at": profile["created_at"],
+            "changed_at": profile["changed_at"],
+        }
 
 
 def load(session: Session, ids: Iterable[UUID]) -> dict[UUID, Person]:
