@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from services.__main__ import KINDS
+from services.command_line import kinds
 
 ROOT = Path(__file__).resolve().parents[2]
 # Told by the command line, not by the environment.
@@ -16,7 +16,7 @@ def test_the_example_names_every_setting_and_no_other() -> None:
     )
     known = {
         f"BAITWELL_{name.upper()}"
-        for kind in KINDS.values()
+        for kind in kinds()
         for name in kind.settings.model_fields
         if name not in NOT_SET
     }

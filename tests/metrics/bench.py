@@ -261,7 +261,7 @@ class Neighbours:
     def clients(self) -> dict[str, InternalClient]:
         transport = httpx.MockTransport(self)
         return {
-            name: InternalClient(f"http://{name}", "key", transport=transport)
+            name: InternalClient(f"http://{name}", "key", transport=lambda: transport)
             for name in ("push", "profile")
         }
 

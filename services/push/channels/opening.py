@@ -5,19 +5,17 @@ from dataclasses import dataclass
 from email.utils import parseaddr
 from typing import TYPE_CHECKING
 
-import httpx
-
 from services.push.channels.base import Channel, SenderIdentity
 from services.push.channels.email.channel import SmtpChannel
 from services.push.channels.email.mailbox import LocalMailbox, MailboxStore
 from services.push.channels.email.settings import SmtpSettings
-from services.push.channels.webhook import WebhookChannel, WebhookSettings
 from services.push.settings import PushSettings
 from services.shared.clock import Clock
 from services.shared.errors import SetupError
-from services.shared.http.ssrf import Guard, GuardedTransport
 
 if TYPE_CHECKING:
+    import httpx
+
     # cryptography is not loaded where nothing is signed
     from services.push.channels.email.dkim.keys import SigningKey
 
@@ -66,6 +64,11 @@ def open_channels(settings: PushSettings, mailbox: MailboxStore, clock: Clock) -
     if "email" in wanted:
         channels.append(_email(settings, mailbox, clock, local=local))
     if "webhook" in wanted and settings.webhook_url:
+        # imported here: without a webhook the start has no use for an HTTP client
+        import httpx
+
+        from services.shared.http.ssrf import Guard, GuardedTransport
+
         guard = Guard(settings.webhook_allowed_hosts)
         client = httpx.AsyncClient(transport=GuardedTransport(guard), trust_env=False)
         channels.append(_webhook(settings, client, clock))
@@ -101,7 +104,10 @@ def _email(settings: PushSettings, mailbox: MailboxStore, clock: Clock, *, local
         raise SetupError(f"BAITWELL_SMTP_URL is wrong: {error}") from error
 
 
-def _webhook(settings: PushSettings, client: httpx.AsyncClient, clock: Clock) -> Channel:
+def _webhook(settings: PushSettings, client: "httpx.AsyncClient", clock: Clock) -> Channel:
+    # imported here, as above
+    from services.push.channels.webhook import WebhookChannel, WebhookSettings
+
     if settings.webhook_url is None or settings.webhook_secret is None:
         raise SetupError("BAITWELL_WEBHOOK_URL needs BAITWELL_WEBHOOK_SECRET")
     secrets = tuple(settings.webhook_secret.get_secret_value().split())

@@ -1,10 +1,13 @@
 """Calls between services: httpx with a key of scope `internal` and a deadline on every call."""
 
-from typing import Any
-
-import httpx
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from services.shared import correlation
+
+if TYPE_CHECKING:
+    # imported when the first call is made: a start, and the first page, need none
+    import httpx
 
 
 class ServiceUnreachable(Exception):
@@ -23,16 +26,14 @@ class InternalClient:
         base_url: str,
         key: str,
         *,
-        transport: httpx.AsyncBaseTransport | None = None,
+        transport: "Callable[[], httpx.AsyncBaseTransport] | None" = None,
         deadline: float = 2.0,
     ) -> None:
-        self._client = httpx.AsyncClient(
-            base_url=base_url,
-            headers={"authorization": f"Bearer {key}"},
-            transport=transport,
-            timeout=deadline,
-            trust_env=False,
-        )
+        self._base_url = base_url
+        self._key = key
+        self._transport = transport
+        self._deadline = deadline
+        self._client: httpx.AsyncClient | None = None
 
     async def get(self, path: str, params: dict[str, Any] | None = None) -> Any:
         """The JSON that a GET answers. Raises `ServiceUnreachable`, also for any answer but 2xx."""
@@ -43,10 +44,14 @@ class InternalClient:
         return await self._call("POST", path, json=body)
 
     async def _call(self, method: str, path: str, **options: Any) -> Any:
+        import httpx
+
         headers = {}
         correlation_id = correlation.current()
         if correlation_id:
             headers["x-request-id"] = correlation_id
+        if self._client is None:
+            self._client = self._open()
         try:
             answer = await self._client.request(method, path, headers=headers, **options)
         except httpx.HTTPError as error:
@@ -55,5 +60,18 @@ class InternalClient:
             raise ServiceUnreachable(f"{method} {path}: {answer.status_code}", answer.status_code)
         return answer.json()
 
+    def _open(self) -> "httpx.AsyncClient":
+        import httpx
+
+        return httpx.AsyncClient(
+            base_url=self._base_url,
+            headers={"authorization": f"Bearer {self._key}"},
+            transport=self._transport() if self._transport is not None else None,
+            timeout=self._deadline,
+            trust_env=False,
+        )
+
     async def close(self) -> None:
-        await self._client.aclose()
+        """Let go of the connections."""
+        if self._client is not None:
+            await self._client.aclose()

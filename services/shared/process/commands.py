@@ -1,13 +1,10 @@
-"""The commands of an operator, over any set of services: keys, parked records, doctor."""
+"""The commands of an operator, over any set of services: parked records, doctor."""
 
 import asyncio
 import shutil
 import sys
 from collections.abc import Sequence
-from typing import cast
-from uuid import UUID
 
-from services.shared.auth.keys import SCOPES, Scope
 from services.shared.bus import BusUnavailable
 from services.shared.errors import DatabaseUnavailable, SetupError
 from services.shared.events import TOPICS
@@ -23,41 +20,6 @@ _DISK_WARNING = 1024**3
 def say(text: str) -> None:
     """Print a line for the operator."""
     sys.stdout.write(f"{text}\n")
-
-
-async def keys_create(
-    kinds: Sequence[ServiceKind], settings: Settings, name: str, scopes: Sequence[str]
-) -> int:
-    """Make a key and show it, this once."""
-    wrong = [scope for scope in scopes if scope not in SCOPES]
-    if wrong:
-        raise SetupError(f"no scope is called {wrong[0]}; there are: {', '.join(SCOPES)}")
-    async with open_stores(kinds, settings) as stores:
-        secret = await stores.keys.create(name, [cast("Scope", scope) for scope in scopes])
-    say(secret)
-    return 0
-
-
-async def keys_list(kinds: Sequence[ServiceKind], settings: Settings) -> int:
-    """List keys: id, name, scopes, and whether they are revoked."""
-    async with open_stores(kinds, settings) as stores:
-        for key in await stores.keys.listing():
-            state = "revoked" if key.revoked_at else "valid"
-            say(f"{key.id}  {state:8} {','.join(key.scopes):20} {key.name}")
-    return 0
-
-
-async def keys_revoke(kinds: Sequence[ServiceKind], settings: Settings, key_id: str) -> int:
-    """Revoke a key."""
-    try:
-        id_ = UUID(key_id)
-    except ValueError as error:
-        raise SetupError("a key's id looks like those that `keys list` shows") from error
-    async with open_stores(kinds, settings) as stores:
-        if not await stores.keys.revoke(id_):
-            raise SetupError("there is no valid key with that id")
-    say("revoked; services forget it within 5 seconds")
-    return 0
 
 
 async def parked_list(kinds: Sequence[ServiceKind], settings: Settings) -> int:

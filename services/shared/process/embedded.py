@@ -5,10 +5,10 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import httpx
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 from starlette.requests import Request
@@ -37,6 +37,9 @@ from services.shared.telemetry import Telemetry
 from services.shared.tokens import KeyRing, Tokens
 from services.shared.traffic import Traffic
 from services.shared.web.problems import handle_problems
+
+if TYPE_CHECKING:
+    import httpx
 
 _TIDY_SECONDS = 300.0
 
@@ -114,7 +117,7 @@ def open_embedded(
         apps[kind.name] = create_app(kind.build(ground), ground)
     for name, app in apps.items():
         neighbours[name] = InternalClient(
-            f"http://{name}", secrets.internal_key, transport=httpx.ASGITransport(app=app)
+            f"http://{name}", secrets.internal_key, transport=partial(_into, app)
         )
 
     async def close() -> None:
@@ -128,6 +131,13 @@ def open_embedded(
 
     own = _own_app(apps, keys, secrets, Housekeeping(bus, clock), close)
     return Embedded(apps, OneProcess(apps, own), grounds, keys, secrets)
+
+
+def _into(app: FastAPI) -> "httpx.AsyncBaseTransport":
+    # imported when one service first calls another: the start needs it not
+    import httpx
+
+    return httpx.ASGITransport(app=app)
 
 
 def _is_slow(directory: DataDirectory, parts: EmbeddedParts) -> bool:

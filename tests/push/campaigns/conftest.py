@@ -45,7 +45,9 @@ class FakeProfile:
         self.before_page: Callable[[int], None] = lambda _call: None
 
     def client(self) -> InternalClient:
-        return InternalClient("http://profile", "key", transport=httpx.MockTransport(self._answer))
+        return InternalClient(
+            "http://profile", "key", transport=lambda: httpx.MockTransport(self._answer)
+        )
 
     def _answer(self, request: httpx.Request) -> httpx.Response:
         self.calls += 1
