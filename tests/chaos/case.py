@@ -3,9 +3,12 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, Optional
 
 from tests.chaos.verdict import Verdict
+
+if TYPE_CHECKING:  # it needs `NotHere`
+    from tests.chaos.backing import Backing
 
 Mode = Literal["embedded", "scaled"]
 Form = Literal["test", "short", "full"]
@@ -25,6 +28,8 @@ class Trial:
     form: Form
     mode: Mode
     saboteur: str | None = None
+    backing: Optional["Backing"] = None
+    """Broker and database of the scaled mode; None: the process's own ones are started when needed."""
 
 
 @dataclass(frozen=True, slots=True)

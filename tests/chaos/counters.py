@@ -1,6 +1,7 @@
 """The counters that the system shows: the funnel and `/metrics`."""
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
@@ -9,7 +10,7 @@ from tests.chaos.client import Client
 from tests.chaos.crowd import SLUG
 
 
-async def counters(client: Client, campaign_id: str) -> dict[str, int]:
+async def counters(client: Client, campaign_id: str, metrics_urls: Sequence[str]) -> dict[str, int]:
     """The counters that the sets are compared with, by `<where> <stage>`."""
     baits = await client.call("GET", f"/v1/funnel?by=bait&bait={SLUG}")
     campaigns = await client.call("GET", f"/v1/funnel?by=campaign&campaign={campaign_id}")
@@ -18,7 +19,7 @@ async def counters(client: Client, campaign_id: str) -> dict[str, int]:
         **_of_bait(next((i["bait"] for i in baits["items"] if i["label"] == SLUG), None)),
         **_of_campaign(campaigns["items"][0]["campaign"] if campaigns["items"] else None),
         **_of_all(everything),
-        **_of_prometheus(await _samples(client)),
+        **_of_prometheus(await _samples(metrics_urls)),
     }
 
 
@@ -75,10 +76,14 @@ def _of_prometheus(samples: list[tuple[str, dict[str, str], float]]) -> dict[str
     return dict(found)
 
 
-async def _samples(client: Client) -> list[tuple[str, dict[str, str], float]]:
-    answer = await client.ask("GET", "/metrics")
-    return [
-        (sample.name, sample.labels, sample.value)
-        for family in text_string_to_metric_families(answer.text)
-        for sample in family.samples
-    ]
+async def _samples(urls: Sequence[str]) -> list[tuple[str, dict[str, str], float]]:
+    found = []
+    for url in urls:
+        async with Client(url) as client:
+            answer = await client.ask("GET", "/metrics")
+        found += [
+            (sample.name, sample.labels, sample.value)
+            for family in text_string_to_metric_families(answer.text)
+            for sample in family.samples
+        ]
+    return found

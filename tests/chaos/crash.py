@@ -38,6 +38,8 @@ class Size:
     kills_pushing: int
     lanes: int
     delay: float = 0.01
+    pushing: str | None = None
+    """In the scaled mode: whom the kills of a campaign hit; None: any service."""
 
 
 FULL = Size(5000, 5000, 12, 12, lanes=10)
@@ -53,7 +55,9 @@ async def run(name: str, trial: Trial, size: Size) -> Verdict:
             await _people_and_campaign(stage, size)
         await judge(stage)
 
-    verdict = await play(name, trial, act, lanes=size.lanes, delay=size.delay)
+    quick = trial.mode == "scaled" and trial.form != "full"
+    changes = ("quick-leases",) if quick else ()
+    verdict = await play(name, trial, act, changes=changes, lanes=size.lanes, delay=size.delay)
     verdict.unknown_bound = 2 * size.lanes * WINDOW * verdict.kills
     return verdict
 
@@ -110,7 +114,8 @@ async def _campaign(stage: Stage, size: Size) -> None:
     try:
         for moment in moments:
             at = round(moment * size.recipients)
-            await _strike_when(stage, chance, lambda at=at: box.campaign_mails >= at, watching)  # type: ignore[misc]
+            reached: Callable[[], bool] = lambda at=at: box.campaign_mails >= at  # type: ignore[misc]  # noqa: E731
+            await _strike_when(stage, chance, reached, watching, size.pushing)
         await watching
     finally:
         watching.cancel()
@@ -118,7 +123,7 @@ async def _campaign(stage: Stage, size: Size) -> None:
 
 async def until_done(stage: Stage) -> None:
     """Wait until the campaign is done, and keep how many mails were there at that moment."""
-    state, still = "", Still(_CAMPAIGN_STANDSTILL)
+    state, still = "", Still(max(_CAMPAIGN_STANDSTILL, stage.standstill))
     while True:
         found = await stage.client.call("GET", f"/v1/campaigns/{stage.campaign_id}")
         state = f"{found['state']} {found['state_reason'] or ''}".strip()
@@ -136,6 +141,7 @@ async def _strike_when(
     chance: random.Random,
     reached: Callable[[], bool],
     work: "asyncio.Task[None]",
+    only: str | None = None,
 ) -> None:
     """Kill a moment after `reached`; not at all when the work ends before that."""
     while not reached() and not work.done():  # noqa: ASYNC110  # a counter has no event
@@ -143,4 +149,4 @@ async def _strike_when(
     if work.done():
         return
     await asyncio.sleep(chance.uniform(0.0, _LATEST))
-    await stage.victim.strike()
+    await stage.victim.strike(chance, only)

@@ -62,7 +62,7 @@ async def _settled_counters(stage: Stage, expected: dict[str, int]) -> dict[str,
     end = time.monotonic() + _COUNTERS_SECONDS
     async with Client(stage.victim.url, stage.victim.admin_key) as client:
         while True:
-            found = await counters(client, stage.campaign_id)
+            found = await counters(client, stage.campaign_id, stage.victim.metrics_urls)
             right = all(
                 value == expected[n.removeprefix("prometheus ")] for n, value in found.items()
             )

@@ -2,24 +2,29 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from bench.sinks.smtp import Options, Sink, running
+from tests.chaos.backing import own_backing
 from tests.chaos.book import Book
 from tests.chaos.case import Trial
 from tests.chaos.client import Client, GaveUp
 from tests.chaos.crowd import SLUG, Crowd
 from tests.chaos.post import Postbox
+from tests.chaos.scaled import ScaledVictim
 from tests.chaos.stores import Stores
 from tests.chaos.verdict import Verdict
-from tests.chaos.victim import Victim
+from tests.chaos.victim import Target, Victim
 from tests.components.waiting import TooLate
 
 _STANDSTILL = 12.0
 """Longer than any pause that the system makes by itself here."""
+
+_STANDSTILLS = {"embedded": _STANDSTILL, "scaled": 45.0}
+"""A lease of a process that was killed runs out after half a minute."""
 
 BAIT: dict[str, Any] = {
     "slug": SLUG,
@@ -49,7 +54,7 @@ class Stage:
 
     seed: int
     verdict: Verdict
-    victim: Victim
+    victim: Target
     client: Client
     sink: Sink
     postbox: Postbox
@@ -61,6 +66,20 @@ class Stage:
     done_at: int | None = None
     """How many of the campaign's mails had arrived when it first said that it is done."""
 
+    standstill: float = _STANDSTILL
+
+    @property
+    def embedded(self) -> Victim:
+        """The system of a case that has only the embedded mode."""
+        assert isinstance(self.victim, Victim)
+        return self.victim
+
+    @property
+    def scaled(self) -> ScaledVictim:
+        """The system of a case that has only the scaled mode."""
+        assert isinstance(self.victim, ScaledVictim)
+        return self.victim
+
 
 async def play(
     name: str,
@@ -68,10 +87,14 @@ async def play(
     act: Callable[[Stage], Awaitable[None]],
     *,
     settings: Mapping[str, str] | None = None,
+    changes: Sequence[str] = (),
     lanes: int = 4,
     delay: float = 0.0,
 ) -> Verdict:
-    """Play one trial on a fresh system. What stops it in the middle is a fault like others."""
+    """Play one trial on a fresh system. What stops it in the middle is a fault like others.
+
+    `changes` are words of `tests.chaos.changed`. Raises `NotHere`.
+    """
     verdict = Verdict(name, trial.mode, trial.seed, saboteur=trial.saboteur)
     begun = time.monotonic()
     book = Book(trial.folder / "acknowledged.jsonl")
@@ -84,26 +107,36 @@ async def play(
             "BAITWELL_EARLY_SECONDS": "0",
             **(settings or {}),
         }
-        victim = Victim(trial.folder, given, saboteur=trial.saboteur)
+        victim = target(trial, given, changes)
+        stores = victim.stores()
         try:
             await victim.begin()
             async with Client(victim.url, victim.admin_key) as client:
                 postbox = Postbox(sink)
                 crowd = Crowd(client, postbox, book, trial.seed)
-                stores = Stores(victim.data)
                 stage = Stage(
                     trial.seed, verdict, victim, client, sink, postbox, book, crowd, stores
                 )
+                stage.standstill = _STANDSTILLS[trial.mode]
                 await act(stage)
         except (TooLate, GaveUp) as error:
             verdict.faults.append(f"stopped: {error}")
         finally:
             victim.kill()
+            stores.close()
             book.close()
     verdict.accepted = book.count("lead")
     verdict.seconds = round(time.monotonic() - begun)
     verdict.kills = victim.kills
     return verdict
+
+
+def target(trial: Trial, settings: dict[str, str], changes: Sequence[str] = ()) -> Target:
+    """The system that a trial is about, not started yet. Raises `NotHere`."""
+    if trial.mode == "embedded":
+        return Victim(trial.folder, settings, saboteur=trial.saboteur, changes=changes)
+    backing = trial.backing or own_backing()
+    return ScaledVictim(trial.folder, settings, backing, saboteur=trial.saboteur, changes=changes)
 
 
 @asynccontextmanager
@@ -138,7 +171,7 @@ async def quiet(stage: Stage) -> None:
     What waits and does not move any more is a fault; the checker says what it means.
     """
     await stage.crowd.calm()
-    calm, still = 0, Still(_STANDSTILL)
+    calm, still = 0, Still(stage.standstill)
     while calm < 2:
         left = stage.stores.waiting() | ({"people": n} if (n := stage.crowd.busy) else {})
         if still.after(left):

@@ -51,9 +51,16 @@ class Stores:
         for name in SERVICES:
             for topic, position in self.rows(name, "SELECT topic, next FROM positions"):
                 found[f"lag of {name} in {topic}"] = ends[topic] - int(position)
-        found["deliveries"] = self._count("push", f"deliveries WHERE state IN {_OPEN}")
-        found["engagements"] = self._count("metrics", "waiting_engagements")
-        return {name: count for name, count in found.items() if count}
+        return {name: count for name, count in (found | self._unfinished()).items() if count}
+
+    def close(self) -> None:
+        """Let go of what it held to ask."""
+
+    def _unfinished(self) -> dict[str, int]:
+        return {
+            "deliveries": self._count("push", f"deliveries WHERE state IN {_OPEN}"),
+            "engagements": self._count("metrics", "waiting_engagements"),
+        }
 
     def _ends(self) -> dict[str, int]:
         """By topic, the number that the log's next record gets."""

@@ -1,11 +1,16 @@
 """The system under test: a real process that is killed at any moment and started again on the same data."""
 
 import asyncio
+import random
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol
 
 from tests.chaos.client import Client
+from tests.chaos.pieces import SWITCHES
+from tests.chaos.stores import Stores
 from tests.components.processes import ChildProcess
 from tests.components.waiting import TooLate
 from tests.e2e.systems import KEY, STOP_SECONDS, Embedded
@@ -13,16 +18,83 @@ from tests.e2e.systems import KEY, STOP_SECONDS, Embedded
 _READY_SECONDS = 40.0
 
 
+class Target(Protocol):
+    """What cases do with a system, in either mode."""
+
+    mode: str
+    folder: Path
+    url: str
+    admin_key: str
+    settings: dict[str, str]
+    kills: int
+
+    @property
+    def metrics_urls(self) -> list[str]:
+        """Where `/metrics` is asked."""
+        ...
+
+    def stores(self) -> Stores:
+        """Its databases, read from outside; to be closed by the caller."""
+        ...
+
+    async def begin(self) -> None:
+        """Start it, wait until it is ready."""
+        ...
+
+    async def strike(self, chance: random.Random, only: str | None = None) -> None:
+        """`kill -9` of one process, and at once a new start on the same data.
+
+        Which one chance decides, or `only` names it; in the embedded mode there is only one.
+        """
+        ...
+
+    async def end(self) -> int:
+        """SIGTERM; the exit status. Killed when it takes too long."""
+        ...
+
+    def kill(self) -> None:
+        """SIGKILL to all."""
+        ...
+
+    def logs(self) -> str:
+        """All that the processes have written so far."""
+        ...
+
+
+def program(saboteur: str | None, changes: Sequence[str] = ()) -> list[str]:
+    """The module that runs the product, with what is put in place of its parts."""
+    words = [*changes, *([saboteur] if saboteur else [])]
+    if not words:
+        return ["services"]
+    return ["tests.chaos.changed", ",".join(words)]
+
+
 class Victim(Embedded):
-    """Everything in one process, driven without holding up the loop that the sink runs in."""
+    """Everything in one process, driven without holding up the loop that the sink runs in.
+
+    `changes` are words of `tests.chaos.changed`.
+    """
 
     def __init__(
-        self, folder: Path, settings: dict[str, str], *, saboteur: str | None = None
+        self,
+        folder: Path,
+        settings: dict[str, str],
+        *,
+        saboteur: str | None = None,
+        changes: Sequence[str] = (),
     ) -> None:
         super().__init__(folder, settings)
-        program = ["services"] if saboteur is None else ["tests.chaos.sabotaged", saboteur]
-        self._command = [sys.executable, "-m", *program, "run"]
+        self._command = [sys.executable, "-m", *program(saboteur, changes), "run"]
+        self.settings[SWITCHES] = str(folder / "switches")
         self.kills = 0
+
+    @property
+    def metrics_urls(self) -> list[str]:
+        return [self.url]
+
+    def stores(self) -> Stores:
+        """The SQLite files of its data directory."""
+        return Stores(self.data)
 
     async def begin(self) -> None:
         """Start it, wait until it is ready."""
@@ -41,7 +113,11 @@ class Victim(Embedded):
         if found and not self.admin_key:
             self.admin_key = found[0]
 
-    async def strike(self) -> None:
+    async def strike(
+        self,
+        chance: random.Random | None = None,
+        only: str | None = None,
+    ) -> None:
         """`kill -9`, and at once a new start on the same data."""
         self.kill()
         self.kills += 1

@@ -1,4 +1,4 @@
-"""R1: `kill -9` at random moments while people leave contacts."""
+"""R1: `kill -9` at random moments while people leave contacts; scaled: of a random service."""
 
 from tests.chaos import crash
 from tests.chaos.case import Case, Form, Trial
@@ -19,5 +19,6 @@ CASE = Case(
     "R1",
     "kill -9 while people leave contacts",
     _run,
+    modes=("embedded", "scaled"),
     saboteurs=("early-answer", "early-position", "early-delete"),
 )

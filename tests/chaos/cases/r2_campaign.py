@@ -5,9 +5,9 @@ from tests.chaos.case import Case, Form, Trial
 from tests.chaos.verdict import Verdict
 
 _SIZES: dict[Form, crash.Size] = {
-    "test": crash.Size(300, 300, 0, 1, lanes=2),
-    "short": crash.Size(2000, 2000, 0, 6, lanes=4),
-    "full": crash.Size(20000, 20000, 0, 24, lanes=10),
+    "test": crash.Size(120, 120, 0, 1, lanes=2, pushing="push"),
+    "short": crash.Size(2000, 2000, 0, 6, lanes=4, pushing="push"),
+    "full": crash.Size(20000, 20000, 0, 24, lanes=10, pushing="push"),
 }
 
 
@@ -15,4 +15,10 @@ async def _run(trial: Trial) -> Verdict:
     return await crash.run("R2", trial, _SIZES[trial.form])
 
 
-CASE = Case("R2", "kill -9 of what sends a campaign", _run, saboteurs=("second-sending",))
+CASE = Case(
+    "R2",
+    "kill -9 of what sends a campaign",
+    _run,
+    modes=("embedded", "scaled"),
+    saboteurs=("second-sending",),
+)

@@ -1,0 +1,62 @@
+"""The same program with something put in place of a part of it: times that are shorter, a clock that is wrong.
+
+    python -m tests.chaos.changed quick-leases,early-answer run push
+
+Words with commas between; a saboteur's name is one, too. Nothing in the product knows of this.
+"""
+
+import sys
+from collections.abc import Callable
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+from services.__main__ import main as services
+from services.push import sending
+from services.push.deliveries import dispatcher
+from services.push.deliveries.service import Rules
+from services.shared.bus.kafka_client import KafkaTimes
+from tests.chaos.sabotaged import SABOTEURS
+from tests.chaos.switches import SWITCHES
+
+
+def quick_leases() -> None:
+    """What a dispatcher held when it was killed comes back after seconds, in place of half a minute."""
+    put(sending, "Rules", partial(Rules, lease=timedelta(seconds=4)))
+    put(dispatcher, "_RENEW", 1.0)
+    put(dispatcher, "_REAP", 0.5)
+
+
+def quick_sessions() -> None:
+    """A silent member is given up by the brokers after the shortest time that they allow."""
+    # imported here: the one-process mode has no use for Kafka
+    from services.shared.bus import kafka
+
+    defaults = kafka.KafkaBus.__init__.__kwdefaults__
+    assert defaults is not None
+    assert "times" in defaults
+    defaults["times"] = KafkaTimes(session=6.0)
+
+
+def put(owner: Any, name: str, piece: Any) -> None:
+    """Put `piece` in the place of a part that must be there."""
+    assert hasattr(owner, name), f"{owner} has no {name} any more"
+    setattr(owner, name, piece)
+
+
+CHANGES: dict[str, Callable[[], None]] = {
+    "quick-leases": quick_leases,
+    "quick-sessions": quick_sessions,
+    **SWITCHES,
+}
+
+
+def main() -> int:
+    """The command."""
+    for word in sys.argv[1].split(","):
+        (CHANGES.get(word) or SABOTEURS[word])()
+    return services(sys.argv[2:])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
