@@ -45,6 +45,11 @@ def wait_http(url: str, process: "subprocess.Popen[Any]", seconds: float = 20) -
     raise RuntimeError(f"{url} did not answer in {seconds} s")
 
 
+def inherited() -> dict[str, str]:
+    """Our environment, with bytecode kept as Python does it by itself: an installation has it compiled."""
+    return {key: text for key, text in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+
+
 @contextlib.contextmanager
 def program(
     words: list[str], ready: str, **environment: str
@@ -52,7 +57,7 @@ def program(
     """Run `python -m …` until the block ends."""
     process = subprocess.Popen(
         [sys.executable, "-m", *words],
-        env={**os.environ, **environment},
+        env={**inherited(), **environment},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -137,7 +142,7 @@ def embedded(
     process = subprocess.Popen(
         [sys.executable, "-m", "services", "run"],
         env={
-            **os.environ,
+            **inherited(),
             "BAITWELL_DATA": str(folder / "data"),
             "BAITWELL_PORT": str(port),
             "BAITWELL_PUBLIC_URL": f"http://localhost:{port}",

@@ -81,7 +81,8 @@ sync() {
         --require-hashes --requirement requirements/uv.txt ||
         die "could not install uv: is the package index within reach?"
     use_index_of_pip
-    "$VENV/bin/uv" pip sync --quiet --require-hashes --python "$VENV/bin/python" "$lock" ||
+    # compiled once here: else every start compiles all of it again where Python may not write bytecode
+    "$VENV/bin/uv" pip sync --quiet --compile-bytecode --require-hashes --python "$VENV/bin/python" "$lock" ||
         die "could not install the packages of $lock: see above, then try again"
     cp "$lock" "$installed"
 }
