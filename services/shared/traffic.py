@@ -9,12 +9,17 @@ _CROWD = 20
 _BEHIND = 3.0
 """How long a relay or a consumer rests after a turn, in turns, while a dispatcher sends."""
 
+_ASIDE = 7
+"""For so many times the length of a background turn the loop belongs to a crowd."""
+_LOOK = 0.005
+"""Seconds after which a resting loop looks whether anybody still waits."""
+
 
 class Traffic:
     """Counts the requests that are being answered, and shares the rest of the loop. One per process.
 
     All background loops together get what the requests leave: nobody asks, all of it; people ask, down
-    to a fifth of the time, one loop after the other.
+    to an eighth of the time, one loop after the other.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -54,11 +59,17 @@ class Traffic:
     async def enter(self) -> None:
         """Wait for the turn of a background loop."""
         while (wait := self._free_at - self._clock.monotonic()) > 0:
-            await self._clock.sleep(wait)
+            await self._rest(wait)
+
+    async def _rest(self, seconds: float) -> None:
+        """Rest, but not on and on while nobody is waiting for an answer: many may ask, each answered at once."""
+        await self._clock.sleep(min(seconds, _LOOK))
+        if not self._under_way:
+            self._free_at = min(self._free_at, self._clock.monotonic())
 
     def leave(self, seconds: float) -> None:
         """A background loop has worked for `seconds`: the loop belongs to others for a while."""
-        rest = min(4 * seconds * self.pressure, 0.25)
+        rest = min(_ASIDE * seconds * self.pressure, 0.25)
         self._free_at = max(self._free_at, self._clock.monotonic()) + rest
 
     def sending(self) -> None:
@@ -72,7 +83,7 @@ class Traffic:
     async def enter_following(self) -> None:
         """Wait for the turn of a loop that moves what others have done."""
         while (wait := max(self._free_at, self._follow_at) - self._clock.monotonic()) > 0:
-            await self._clock.sleep(wait)
+            await self._rest(wait)
 
     def leave_following(self, seconds: float) -> None:
         """Such a loop has worked for `seconds`."""

@@ -56,3 +56,24 @@ async def test_the_rest_is_short_however_long_the_turn_was():
         await asyncio.sleep(0)
         clock.advance(0.0001)
     assert await _waited(clock, pace) <= 0.26
+
+
+async def _crowded(clock: VirtualClock, seconds: float, *, answered: bool) -> float:
+    """How long a consumer rests after a turn while a crowd asks."""
+    traffic = Traffic(clock)
+    pace = Pace(traffic, clock, most=100)
+    for _ in range(30):
+        traffic.began()
+    if answered:
+        for _ in range(30):
+            traffic.ended()
+    await _work(clock, pace, seconds)
+    return await _waited(clock, pace)
+
+
+async def test_a_crowd_that_waits_has_the_loop_for_seven_turns():
+    assert 0.12 <= await _crowded(VirtualClock(), 0.02, answered=False) <= 0.16
+
+
+async def test_a_crowd_that_has_its_answers_needs_no_rest():
+    assert await _crowded(VirtualClock(), 0.02, answered=True) <= 0.01

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, NamedTuple, cast
 from uuid import UUID
 
-from sqlalchemy import Table, delete, or_, update
+from sqlalchemy import Table, bindparam, delete, or_, update
 from sqlalchemy.dialects.postgresql import insert as insert_postgresql
 from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 from sqlmodel import Session, col, select
@@ -119,8 +119,12 @@ def mark(session: Session, lead_id: UUID, column: str, now: datetime) -> bool:
 
 def set_profiles(session: Session, found: Mapping[UUID, UUID]) -> None:
     """Say which profile each lead belongs to."""
-    for lead_id, profile_id in found.items():
-        session.execute(update(Lead).where(col(Lead.id) == lead_id).values(profile_id=profile_id))
+    session.connection().execute(
+        update(_LEADS)
+        .where(_LEADS.c.id == bindparam("lead"))
+        .values(profile_id=bindparam("profile")),
+        [{"lead": lead_id, "profile": profile_id} for lead_id, profile_id in found.items()],
+    )
 
 
 def merge(session: Session, merged_id: UUID, profile_id: UUID) -> None:
