@@ -95,6 +95,17 @@ class Client:
                 raise GaveUp(f"{method} {address.partition('?')[0]}: no answer in {_PATIENCE:g} s")
             await asyncio.sleep(pause)
 
+    async def attempt(
+        self,
+        method: str,
+        address: str,
+        *,
+        body: Any = None,
+        headers: dict[str, str] | None = None,
+    ) -> Answer | None:
+        """The answer to one attempt, whatever it is; None when the connection was refused or broke."""
+        return await self.once(self._request(method, address, _content(body, None), headers or {}))
+
     async def call(self, method: str, address: str, body: Any = None) -> Any:
         """The JSON of an answer that has to be a success."""
         answer = await self.ask(method, address, body=body)

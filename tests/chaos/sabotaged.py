@@ -26,6 +26,8 @@ from services.shared.outbox import OUTBOX, Relay
 from services.shared.outbox import _message as message_of
 from services.shared.runner import positions
 from services.shared.runner.consumer import ConsumerRunner
+from tests.chaos import saboteurs_once
+from tests.chaos.pieces import replace
 
 _MOMENT = 0.25
 
@@ -44,7 +46,7 @@ def answer_before_the_commit() -> None:
         task.add_done_callback(pending.discard)
         return prepared.accepted
 
-    _replace(LeadDesk, "_submit", hasty)
+    replace(LeadDesk, "_submit", hasty)
 
 
 def position_before_the_effects() -> None:
@@ -60,7 +62,7 @@ def position_before_the_effects() -> None:
         events = [received for record in batch.records if (received := decode(record)) is not None]
         await runner._database.transaction(lambda s: runner.dispatch(s, events))
 
-    _replace(ConsumerRunner, "_divide", hasty)
+    replace(ConsumerRunner, "_divide", hasty)
 
 
 def outbox_emptied_before_publishing() -> None:
@@ -81,7 +83,7 @@ def outbox_emptied_before_publishing() -> None:
         await relay._bus.publish([message_of(row) for row in rows])
         return len(rows)
 
-    _replace(Relay, "step", hasty)
+    replace(Relay, "step", hasty)
 
 
 def sent_again_when_in_doubt() -> None:
@@ -98,12 +100,7 @@ def sent_again_when_in_doubt() -> None:
         )
         return careful(session, now, most)
 
-    _replace(repository, "expired", hasty)
-
-
-def _replace(owner: Any, name: str, piece: Callable[..., Any]) -> None:
-    assert callable(getattr(owner, name)), f"{owner} has no {name} any more"
-    setattr(owner, name, piece)
+    replace(repository, "expired", hasty)
 
 
 SABOTEURS: dict[str, Callable[[], None]] = {
@@ -111,6 +108,7 @@ SABOTEURS: dict[str, Callable[[], None]] = {
     "early-position": position_before_the_effects,
     "early-delete": outbox_emptied_before_publishing,
     "second-sending": sent_again_when_in_doubt,
+    **saboteurs_once.SABOTEURS,
 }
 
 
