@@ -4,15 +4,15 @@ from tests.chaos import crash
 from tests.chaos.case import Case, Form, Trial
 from tests.chaos.verdict import Verdict
 
-_SIZES: dict[Form, crash.Size] = {
-    "test": crash.Size(200, 0, 2, 0, lanes=2),
+SIZES: dict[Form, crash.Size] = {
+    "test": crash.Size(150, 0, 1, 0, lanes=2),
     "short": crash.Size(2000, 0, 4, 0, lanes=4),
     "full": crash.Size(20000, 0, 24, 0, lanes=10),
 }
 
 
 async def _run(trial: Trial) -> Verdict:
-    return await crash.run("R1", trial, _SIZES[trial.form])
+    return await crash.run("R1", trial, SIZES[trial.form])
 
 
 CASE = Case(

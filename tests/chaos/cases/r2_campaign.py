@@ -4,15 +4,15 @@ from tests.chaos import crash
 from tests.chaos.case import Case, Form, Trial
 from tests.chaos.verdict import Verdict
 
-_SIZES: dict[Form, crash.Size] = {
-    "test": crash.Size(120, 120, 0, 1, lanes=2, pushing="push"),
+SIZES: dict[Form, crash.Size] = {
+    "test": crash.Size(90, 90, 0, 1, lanes=2, pushing="push"),
     "short": crash.Size(2000, 2000, 0, 6, lanes=4, pushing="push"),
     "full": crash.Size(20000, 20000, 0, 24, lanes=10, pushing="push"),
 }
 
 
 async def _run(trial: Trial) -> Verdict:
-    return await crash.run("R2", trial, _SIZES[trial.form])
+    return await crash.run("R2", trial, SIZES[trial.form])
 
 
 CASE = Case(
