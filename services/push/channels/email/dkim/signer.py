@@ -1,6 +1,6 @@
 """Signs finished messages in processes of their own, so that the loop never waits for a signature.
 
-Only digests of 32 octets go over and signatures come back, many in one write (decision 0008).
+Only digests of 32 octets go over and signatures come back, many in one write (decision 0009).
 """
 
 import asyncio
@@ -48,7 +48,7 @@ class Signer:
     def __init__(self, keys: Sequence["SigningKey"], clock: Clock, *, helpers: int = 0) -> None:
         self._keys = tuple(keys)
         self._clock = clock
-        self._wanted = helpers or max(1, min(2, (os.cpu_count() or 1) - 1))
+        self._wanted = helpers or min(2, os.cpu_count() or 1)
         self._helpers: list[_Helper] = []
         self._starting = asyncio.Lock()
         self._by_domain: dict[bytes, tuple[int, ...]] = {}
