@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Path, Query, Request, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 
 from services.capture.baits.live import NoSuchBait
 from services.capture.baits.schemas import (
@@ -14,21 +14,18 @@ from services.capture.baits.schemas import (
     NewBait,
     Slug,
 )
-from services.capture.baits.service import Baits, expected_version
+from services.capture.baits.service import Baits
 from services.capture.files.download import download
 from services.capture.files.multipart import FilePart
 from services.capture.files.names import harmless_media_type, harmless_name
 from services.capture.files.service import Files, upload
 from services.shared.auth.access import AdminCaller, ReadCaller
-from services.shared.errors import PreconditionRequired
 from services.shared.web.body import StrictRoute
 from services.shared.web.openapi import PROBLEMS, problems
+from services.shared.web.versions import ExpectedVersion, etag
 
 router = APIRouter(prefix="/v1/baits", tags=["baits"], route_class=StrictRoute)
 
-IfMatch = Annotated[
-    str | None, Header(description="The version that is changed, as ETag gave it; `*`: any.")
-]
 _READ = problems(401, 403, 404, 422, 503)
 _FILE_BODY = {
     "requestBody": {
@@ -52,14 +49,8 @@ def _baits(request: Request) -> Baits:
 
 
 def _tagged(response: Response, state: BaitState) -> BaitState:
-    response.headers["etag"] = f'"{state.version}"'
+    response.headers["etag"] = etag(state.version)
     return state
-
-
-def _asked(if_match: str | None) -> int | None:
-    if if_match is None:
-        raise PreconditionRequired
-    return expected_version(if_match)
 
 
 @router.post(
@@ -102,10 +93,10 @@ async def change_bait(
     request: Request,
     response: Response,
     _caller: AdminCaller,
-    if_match: IfMatch = None,
+    expected: ExpectedVersion,
 ) -> BaitState:
     """The whole bait anew: a new version. Leads keep naming the version that they saw."""
-    changed = await _baits(request).change(slug, _asked(if_match), document)
+    changed = await _baits(request).change(slug, expected, document)
     return _tagged(response, changed)
 
 
@@ -117,10 +108,10 @@ async def retire_bait(
     request: Request,
     response: Response,
     _caller: AdminCaller,
-    if_match: IfMatch = None,
+    expected: ExpectedVersion,
 ) -> BaitState:
     """Its form closes for good; links that were sent keep working."""
-    return _tagged(response, await _baits(request).retire(slug, _asked(if_match)))
+    return _tagged(response, await _baits(request).retire(slug, expected))
 
 
 @router.get(
@@ -158,10 +149,9 @@ async def upload_resource(
     request: Request,
     response: Response,
     _caller: AdminCaller,
-    if_match: IfMatch = None,
+    expected: ExpectedVersion,
 ) -> BaitState:
     """A file of up to 25 MB, as the part `file` of multipart/form-data: a new version of the bait."""
-    expected = _asked(if_match)
     await _baits(request).show(slug)
     files: Files = request.app.state.service.files
     with upload() as taken:

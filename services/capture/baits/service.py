@@ -230,14 +230,3 @@ class Baits:
             page=f"{self._ground.settings.public_url}/b/{bait.slug}",
             bait=document,
         )
-
-
-def expected_version(if_match: str | None) -> int | None:
-    """The version that an If-Match header asks for; None for `*`. Raises `PreconditionFailed`."""
-    value = (if_match or "").strip().removeprefix("W/")
-    if value == "*":
-        return None
-    number = value.strip('"')
-    if not number.isascii() or not number.isdigit() or len(number) > 9:
-        raise PreconditionFailed
-    return int(number)

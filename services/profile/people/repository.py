@@ -11,10 +11,11 @@ from sqlmodel import Session
 from services.profile.base import Row, table_of
 from services.profile.consent.models import ConsentEntry
 from services.profile.leads.models import HandledLead
-from services.profile.paging import older_than
+from services.profile.paging import AFTER
 from services.profile.people.models import MergeCandidate, Word
 from services.profile.people.person import CONSENTS, CONTACTS, FIELDS, PROFILES, TAGS
 from services.profile.timeline.models import TimelineEntry
+from services.shared.database.cursors import after
 
 ENTRIES, HANDLED = table_of(ConsentEntry), table_of(HandledLead)
 CANDIDATES, TIMELINE, WORDS = table_of(MergeCandidate), table_of(TimelineEntry), table_of(Word)
@@ -156,7 +157,7 @@ def timeline(session: Session, profile_id: UUID, cursor: str | None, limit: int)
     table = TIMELINE.c
     rows = session.execute(
         select(TIMELINE)
-        .where(table.profile_id == profile_id, *older_than(cursor, table.at, table.event_id))
+        .where(table.profile_id == profile_id, *after(cursor, table.at, table.event_id, name=AFTER))
         .order_by(table.at.desc(), table.event_id.desc())
         .limit(limit)
     )

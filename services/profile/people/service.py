@@ -7,7 +7,6 @@ from uuid import UUID
 from sqlmodel import Session
 
 from services.profile.base import Row
-from services.profile.paging import cursor_of
 from services.profile.people import repository
 from services.profile.people.repository import Filter
 from services.profile.people.schemas import (
@@ -20,6 +19,7 @@ from services.profile.people.schemas import (
 )
 from services.shared.contact import BadAddress, ContactKeys, parse_contact
 from services.shared.database import Database
+from services.shared.database.cursors import cursor_of
 from services.shared.errors import FieldError, Invalid, NotFound
 
 

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Response
 
-from services.profile.paging import PAGE, After, ExpectedVersion, Limit
+from services.profile.paging import PAGE, After, Limit
 from services.profile.segments.schemas import (
     Count,
     Members,
@@ -21,6 +21,7 @@ from services.profile.state import ProfileOfRequest
 from services.shared.auth.access import AdminCaller, ReadCaller
 from services.shared.web.body import StrictRoute
 from services.shared.web.openapi import PROBLEMS, problems
+from services.shared.web.versions import ExpectedVersion, etag
 
 router = APIRouter(prefix="/v1/segments", tags=["segments"], route_class=StrictRoute)
 
@@ -36,7 +37,7 @@ SegmentsOfRequest = Annotated[Segments, Depends(_segments)]
 
 
 def _tagged(response: Response, state: SegmentState) -> SegmentState:
-    response.headers["etag"] = f'"{state.version}"'
+    response.headers["etag"] = etag(state.version)
     return state
 
 

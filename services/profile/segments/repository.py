@@ -9,11 +9,12 @@ from sqlalchemy import ColumnElement, func, select, update
 from sqlmodel import Session
 
 from services.profile.base import table_of
-from services.profile.paging import older_than
+from services.profile.paging import AFTER
 from services.profile.people.models import Word
 from services.profile.people.person import CONTACTS, FIELDS, PROFILES, TAGS
 from services.profile.segments.leaves import Having
 from services.profile.segments.models import Segment
+from services.shared.database.cursors import after
 
 SEGMENTS, WORDS = table_of(Segment), table_of(Word)
 
@@ -36,7 +37,9 @@ def page(session: Session, cursor: str | None, limit: int) -> Sequence[Segment]:
     return (
         session.execute(
             select(Segment)
-            .where(table.retired_at.is_(None), *older_than(cursor, table.created_at, table.id))
+            .where(
+                table.retired_at.is_(None), *after(cursor, table.created_at, table.id, name=AFTER)
+            )
             .order_by(table.created_at.desc(), table.id.desc())
             .limit(limit)
         )

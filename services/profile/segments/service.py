@@ -7,7 +7,6 @@ from uuid import UUID
 from pydantic import TypeAdapter
 from sqlmodel import Session
 
-from services.profile.paging import check_version, cursor_of
 from services.profile.segments import fitting, repository
 from services.profile.segments.compiling import Compiler, large_conditions
 from services.profile.segments.leaves import World
@@ -25,8 +24,10 @@ from services.profile.segments.schemas import (
 )
 from services.shared.clock import Clock
 from services.shared.database import Database
+from services.shared.database.cursors import cursor_of
 from services.shared.errors import Gone, NotFound, PreconditionFailed
 from services.shared.ids import Ids
+from services.shared.web.versions import check_version
 
 SAMPLE = 10
 _RULE: TypeAdapter[Any] = TypeAdapter(Rule)

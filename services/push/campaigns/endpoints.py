@@ -15,10 +15,12 @@ from services.push.campaigns.schemas import (
 )
 from services.push.campaigns.service import CampaignDesk
 from services.push.campaigns.states import Action
-from services.push.editing import MOST, PAGE, ExpectedVersion, cursor_of, etag
+from services.push.paging import MOST, PAGE
 from services.shared.auth.access import AdminCaller, ReadCaller
+from services.shared.database.cursors import cursor_of
 from services.shared.web.body import StrictRoute
 from services.shared.web.openapi import PROBLEMS
+from services.shared.web.versions import ExpectedVersion, etag
 
 router = APIRouter(
     prefix="/v1/campaigns", tags=["campaigns"], route_class=StrictRoute, responses=PROBLEMS

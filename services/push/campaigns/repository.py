@@ -15,11 +15,11 @@ from services.push.campaigns.models import Campaign, CampaignRun
 from services.push.campaigns.states import CampaignState
 from services.push.deliveries.models import Delivery
 from services.push.deliveries.states import OPEN, WAITING
-from services.push.editing import after
 from services.push.reach.models import ReachContact, ReachProfile
 from services.push.sets import RowSet, dialect_of
 from services.push.templates.models import Template
 from services.shared.database.base import Dialect
+from services.shared.database.cursors import after
 
 PROFILES = ReachProfile.__table__  # type: ignore[attr-defined]  # what SQLModel adds
 CONTACTS = ReachContact.__table__  # type: ignore[attr-defined]  # what SQLModel adds
@@ -48,9 +48,7 @@ def template_of(session: Session, template_id: UUID) -> Template | None:
 def page(session: Session, cursor: str | None, limit: int) -> list[Campaign]:
     """Campaigns, newest first; one more than `limit` when there are more. Raises `Invalid`."""
     statement = select(Campaign).order_by(col(Campaign.created_at).desc(), col(Campaign.id).desc())
-    condition = after(cursor, col(Campaign.created_at), col(Campaign.id))
-    if condition is not None:
-        statement = statement.where(condition)
+    statement = statement.where(*after(cursor, col(Campaign.created_at), col(Campaign.id)))
     return list(session.exec(statement.limit(limit + 1)))
 
 

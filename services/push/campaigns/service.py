@@ -13,13 +13,13 @@ from services.push.campaigns.repository import Count
 from services.push.campaigns.schemas import CampaignIn
 from services.push.campaigns.states import FINAL, Action, CampaignState, after, check_editable
 from services.push.deliveries import halts
-from services.push.editing import check_version
 from services.push.templates.models import Template
 from services.shared.clock import Clock
 from services.shared.database import Database
 from services.shared.errors import FieldError, Invalid, NotFound
 from services.shared.http.internal import InternalClient, ServiceUnreachable
 from services.shared.ids import Ids
+from services.shared.web.versions import check_version
 
 COUNTED_FOR = 2.0
 """Seconds for which counts are kept."""

@@ -12,9 +12,9 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel
 from sqlmodel import Session
 
-from services.push.editing import after, cursor_of
 from services.push.mailbox import repository
 from services.shared.auth.access import ReadCaller
+from services.shared.database.cursors import after, cursor_of
 from services.shared.errors import NotFound
 from services.shared.ground import Ground
 from services.shared.web.body import StrictRoute

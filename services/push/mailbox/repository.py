@@ -62,11 +62,9 @@ def _keep(session: Session, rows: Sequence[dict[str, Any]]) -> Sequence[None]:
     return [None] * len(rows)
 
 
-def newest(session: Session, earlier: ColumnElement[bool] | None, limit: int) -> Sequence[Any]:
+def newest(session: Session, earlier: Sequence[ColumnElement[bool]], limit: int) -> Sequence[Any]:
     """Messages from the newest on, without their bytes; `earlier` is where a list goes on."""
-    rows = select(MAILS.c.id, MAILS.c.kept_at, MAILS.c.recipient, MAILS.c.subject)
-    if earlier is not None:
-        rows = rows.where(earlier)
+    rows = select(MAILS.c.id, MAILS.c.kept_at, MAILS.c.recipient, MAILS.c.subject).where(*earlier)
     rows = rows.order_by(MAILS.c.kept_at.desc(), MAILS.c.id.desc()).limit(limit)
     return session.execute(rows).all()
 

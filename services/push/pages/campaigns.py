@@ -14,11 +14,11 @@ from services.push.campaigns.models import Campaign, CampaignRun
 from services.push.campaigns.repository import Count
 from services.push.campaigns.service import Counts
 from services.push.campaigns.states import ALLOWED, FINAL, STATES, Action, CampaignState
-from services.push.editing import cursor_of
 from services.push.pages.reasons import TONES, Tone, explained, why
 from services.push.templates.endpoints import desk_of as templates_of
 from services.push.templates.schemas import PreviewOut
 from services.shared.auth.access import ReadCaller
+from services.shared.database.cursors import cursor_of
 from services.shared.errors import Forbidden
 from services.shared.http.internal import ServiceUnreachable
 from services.shared.web.pages import OperatorPage, PageRoute, Pages

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
-from services.push.editing import MOST, PAGE, ExpectedVersion, cursor_of, etag
+from services.push.paging import MOST, PAGE
 from services.push.templates.schemas import (
     PreviewIn,
     PreviewOut,
@@ -19,8 +19,10 @@ from services.push.templates.schemas import (
 )
 from services.push.templates.service import TemplateDesk
 from services.shared.auth.access import AdminCaller, ReadCaller
+from services.shared.database.cursors import cursor_of
 from services.shared.web.body import StrictRoute
 from services.shared.web.openapi import PROBLEMS, problems
+from services.shared.web.versions import ExpectedVersion, etag
 
 router = APIRouter(
     prefix="/v1/templates", tags=["templates"], route_class=StrictRoute, responses=PROBLEMS

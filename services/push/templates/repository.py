@@ -6,9 +6,9 @@ from uuid import UUID
 from sqlmodel import Session, col, func, select
 
 from services.push.deliveries.models import Delivery
-from services.push.editing import after
 from services.push.reach.models import ReachProfile
 from services.push.templates.models import Template, TemplateVersion
+from services.shared.database.cursors import after
 
 
 def find(session: Session, template_id: UUID, *, lock: bool = False) -> Template | None:
@@ -37,9 +37,7 @@ def name_taken(session: Session, name: str, besides: UUID | None = None) -> bool
 def page(session: Session, cursor: str | None, limit: int) -> list[Template]:
     """Templates, newest first; one more than `limit` when there are more."""
     statement = select(Template).order_by(col(Template.created_at).desc(), col(Template.id).desc())
-    condition = after(cursor, col(Template.created_at), col(Template.id))
-    if condition is not None:
-        statement = statement.where(condition)
+    statement = statement.where(*after(cursor, col(Template.created_at), col(Template.id)))
     return list(session.exec(statement.limit(limit + 1)))
 
 

@@ -12,7 +12,6 @@ from sqlmodel import Session
 from services.push.channels.base import render
 from services.push.deliveries.material import ContentMissing
 from services.push.deliveries.planning import Wish, plan
-from services.push.editing import check_version
 from services.push.templates import repository
 from services.push.templates.compiling import Refused, sample
 from services.push.templates.content import Compiled, ContentStore
@@ -31,6 +30,7 @@ from services.shared.contact import BadAddress, Channel, ContactKeys, parse_cont
 from services.shared.database import Database, Work
 from services.shared.errors import Conflict, FieldError, Invalid, NotFound, TooMany
 from services.shared.ids import Ids
+from services.shared.web.versions import check_version
 
 T = TypeVar("T")
 

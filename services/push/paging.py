@@ -1,0 +1,4 @@
+"""How long a page of push's lists is."""
+
+PAGE = 50
+MOST = 100

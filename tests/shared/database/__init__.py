@@ -1,0 +1,1 @@
+"""The database port's small parts; what both databases do is in tests/contract/database."""
