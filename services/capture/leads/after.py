@@ -53,7 +53,8 @@ class LeadFile:
             others = repository.others_of(session, lead, now) if lead.contact_key else []
             return LeadAndOthers(lead, list(others))
 
-        return await self._ground.database.read(work)
+        # beside the loop: leads that profile has not handled yet are looked through
+        return await self._ground.database.scan(work)
 
     async def open(self, lead: Lead, *, verified: bool) -> None:
         """The person opened the resource; `verified`: by the link that was sent to the contact."""

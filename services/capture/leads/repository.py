@@ -5,12 +5,13 @@ from datetime import datetime
 from typing import Any, NamedTuple, cast
 from uuid import UUID
 
-from sqlalchemy import Table, bindparam, delete, or_, update
+from sqlalchemy import Table, and_, bindparam, delete, update
 from sqlalchemy.dialects.postgresql import insert as insert_postgresql
 from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 from sqlmodel import Session, col, select
 
 from services.capture.leads.models import KeptAnswer, Lead, ProfileAlias
+from services.shared.clock import EPOCH
 from services.shared.database.rows import RowWriter
 
 ERASED = "{}"
@@ -39,6 +40,10 @@ class NewLead(NamedTuple):
     expires_at: datetime
     document: str
 
+
+# each is what one of the partial indexes needs to be used
+_WITH_PROFILE = col(Lead.profile_id).is_not(None)
+_WITHOUT_PROFILE = and_(col(Lead.profile_id).is_(None), col(Lead.accepted_at) > EPOCH)
 
 _NEW_LEADS = RowWriter(_LEADS, *NewLead._fields)
 
@@ -90,17 +95,23 @@ def get(session: Session, lead_id: UUID) -> Lead | None:
 
 def others_of(session: Session, lead: Lead, now: datetime, limit: int = 20) -> Sequence[Lead]:
     """What else the same contact asked for and may still open, the newest first, each bait once."""
-    rows = session.exec(
-        select(Lead)
-        .where(
-            Lead.contact_key == lead.contact_key,
-            col(Lead.bait_id) != lead.bait_id,
-            col(Lead.revoked_at).is_(None),
-            col(Lead.expires_at) > now,
+    rows = [
+        row
+        for known in (_WITH_PROFILE, _WITHOUT_PROFILE)
+        for row in session.exec(
+            select(Lead)
+            .where(
+                known,
+                Lead.contact_key == lead.contact_key,
+                col(Lead.bait_id) != lead.bait_id,
+                col(Lead.revoked_at).is_(None),
+                col(Lead.expires_at) > now,
+            )
+            .order_by(col(Lead.accepted_at).desc())
+            .limit(200)
         )
-        .order_by(col(Lead.accepted_at).desc())
-        .limit(200)
-    ).all()
+    ]
+    rows.sort(key=lambda row: row.accepted_at, reverse=True)
     newest: dict[UUID, Lead] = {}
     for row in rows:
         newest.setdefault(row.bait_id, row)
@@ -153,11 +164,14 @@ def _with_merged(session: Session, profile_id: UUID) -> set[UUID]:
 def erase(session: Session, profile_id: UUID, contact_keys: Sequence[str], now: datetime) -> None:
     """Take everything personal out of a person's leads, and close their links."""
     profiles = _with_merged(session, profile_id)
-    session.execute(
-        update(Lead)
-        .where(
-            or_(col(Lead.profile_id).in_(profiles), col(Lead.contact_key).in_(contact_keys)),
-            col(Lead.document) != ERASED,
+    theirs = col(Lead.contact_key).in_(contact_keys)
+    for found in (
+        col(Lead.profile_id).in_(profiles),
+        and_(_WITH_PROFILE, theirs),
+        and_(_WITHOUT_PROFILE, theirs),
+    ):
+        session.execute(
+            update(Lead)
+            .where(found, col(Lead.document) != ERASED)
+            .values(document=ERASED, contact_key="", revoked_at=now)
         )
-        .values(document=ERASED, contact_key="", revoked_at=now)
-    )

@@ -60,8 +60,30 @@ def upgrade() -> None:
         sa.Column("profile_id", sa.Uuid(), nullable=True),
         sa.PrimaryKeyConstraint("id"),
     )
-    op.create_index(op.f("ix_leads_contact_key"), "leads", ["contact_key"], unique=False)
-    op.create_index(op.f("ix_leads_profile_id"), "leads", ["profile_id"], unique=False)
+    op.create_index(
+        "leads_by_contact",
+        "leads",
+        ["contact_key"],
+        unique=False,
+        sqlite_where=sa.text("profile_id IS NOT NULL"),
+        postgresql_where=sa.text("profile_id IS NOT NULL"),
+    )
+    op.create_index(
+        "leads_by_profile",
+        "leads",
+        ["profile_id"],
+        unique=False,
+        sqlite_where=sa.text("profile_id IS NOT NULL"),
+        postgresql_where=sa.text("profile_id IS NOT NULL"),
+    )
+    op.create_index(
+        "leads_without_profile",
+        "leads",
+        ["accepted_at"],
+        unique=False,
+        sqlite_where=sa.text("profile_id IS NULL"),
+        postgresql_where=sa.text("profile_id IS NULL"),
+    )
     op.create_table(
         "leases",
         sa.Column("name", sa.String(length=64), nullable=False),
