@@ -8,7 +8,7 @@ from tests.chaos.cases import r2_campaign
 from tests.chaos.conftest import MODES, MakeTrial
 
 # What a saboteur needs to be noticed, and no more.
-ONCE = crash.Size(60, 60, 0, 1, lanes=4, delay=0.05)
+ONCE = crash.Size(90, 60, 0, 1, lanes=4, delay=0.05)
 
 
 @pytest.mark.timeout(300)

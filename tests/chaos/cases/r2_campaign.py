@@ -5,7 +5,7 @@ from tests.chaos.case import Case, Form, Trial
 from tests.chaos.verdict import Verdict
 
 SIZES: dict[Form, crash.Size] = {
-    "test": crash.Size(90, 90, 0, 1, lanes=2, pushing="push"),
+    "test": crash.Size(125, 90, 0, 1, lanes=2, pushing="push"),
     "short": crash.Size(2000, 2000, 0, 6, lanes=4, pushing="push"),
     "full": crash.Size(20000, 20000, 0, 24, lanes=10, pushing="push"),
 }
