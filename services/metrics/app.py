@@ -73,6 +73,7 @@ def assemble(ground: Ground[MetricsSettings]) -> Metrics:
 def build(ground: Ground[MetricsSettings]) -> Service:
     """What metrics contributes to its app."""
     metrics = assemble(ground)
+    tracking = TrackingRoutes(ground, metrics.tracker)
     return Service(
         name="metrics",
         state=metrics,
@@ -82,7 +83,8 @@ def build(ground: Ground[MetricsSettings]) -> Service:
             page_endpoints.router(StartPages(ground, Overview(ground, metrics.funnel))),
             _internal(ground),
         ),
-        routes=TrackingRoutes(ground, metrics.tracker).routes(),
+        routes=tracking.routes(),
+        hot=tracking,
         consumer=ConsumerSpec("metrics", TOPICS, metrics.projections.handlers()),
         tasks=(
             BackgroundTask("settler", metrics.settler.run),

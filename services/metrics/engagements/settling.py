@@ -39,8 +39,9 @@ from services.shared import outbox
 from services.shared.errors import DatabaseUnavailable
 from services.shared.ground import Ground
 from services.shared.ids import derived
+from services.shared.traffic import Pace
 
-_TRACKED_BATCH = 250
+_TRACKED_BATCH = 1000
 _REPORTED_BATCH = 50
 _LOOK = 0.2
 _AWAY = 1.0
@@ -55,17 +56,20 @@ class Settler:
         self._clock = ground.clock
         self._counting = counting
         self._early = timedelta(seconds=ground.settings.early_seconds)
+        self._pace = Pace(ground.traffic, ground.clock, most=_TRACKED_BATCH)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Settle until told to stop."""
         while not stop.is_set():
+            began = await self._pace.enter()
             try:
                 settled = await self.step()
             except DatabaseUnavailable:
                 await self._clock.wait(stop, _AWAY)
                 continue
-            # others get the loop between two batches
-            await (self._clock.sleep(0) if settled else self._clock.wait(stop, _LOOK))
+            await self._pace.leave(began, settled)
+            if not settled:
+                await self._clock.wait(stop, _LOOK)
 
     async def step(self) -> int:
         """Settle one batch of each kind; how many were due."""
@@ -75,7 +79,7 @@ class Settler:
         return tracked + reported
 
     def _settle_tracked(self, session: Session, now: datetime) -> int:
-        due = waiting.due(session, TRACKED, now, _TRACKED_BATCH)
+        due = waiting.due(session, TRACKED, now, self._pace.limit)
         if not due:
             return 0
         ids = [waiter.delivery_id for waiter in due if waiter.delivery_id]

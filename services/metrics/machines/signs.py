@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 
 from services.shared.machines import is_robot
 
@@ -14,6 +15,8 @@ _GATEWAYS = re.compile(
     r"urldefense|safelinks|linkcheck|^mozilla/5\.0$",
     re.IGNORECASE,
 )
+_USUAL = 400
+"""Letters of a user agent that is worth remembering."""
 _AHEAD = ("prefetch", "prerender", "preview")
 # they fetch a picture when the person opens the mail, in the person's place
 _PICTURE_PROXIES = ("GoogleImageProxy", "YahooMailProxy")
@@ -33,6 +36,14 @@ def sign_of(method: str, headers: Mapping[str, str], *, picture: bool = False) -
     agent = headers.get("user-agent", "")
     if picture and any(proxy in agent for proxy in _PICTURE_PROXIES):
         return ""
+    return _sign_of_agent(agent) if len(agent) < _USUAL else _look_up(agent)
+
+
+def _look_up(agent: str) -> str:
+    """The sign in the name of a program."""
     if _GATEWAYS.search(agent):
         return GATEWAY
     return is_robot(agent) or ""
+
+
+_sign_of_agent = lru_cache(maxsize=2048)(_look_up)

@@ -1,6 +1,7 @@
 """The routes in messages: `/c` clicks, `/o` opens, `/u` unsubscribes. Bare ASGI: they are the hot path."""
 
 from collections.abc import Awaitable, Callable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlsplit, urlunsplit
@@ -25,9 +26,19 @@ _PIXEL = (
     b"\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x02D\x01\x00;"
 )
 _PRIVATE = [(b"referrer-policy", b"no-referrer"), (b"cache-control", b"no-store")]
+_NOTHING = [*_PRIVATE, (b"content-length", b"0")]
+_PICTURE = [
+    (b"content-type", b"image/gif"),
+    *_PRIVATE,
+    (b"content-length", str(len(_PIXEL)).encode()),
+]
 _TOKEN_LENGTH = 47
 _BROKEN = ("这个链接无效或不完整。", "This link is not valid, or a part of it is missing.")
 _LONGEST_QUERY = 8192
+_CLICK, _OPEN = "/c/", "/o/"
+_LOOKS = frozenset({"GET", "HEAD"})
+_TELLING = frozenset({b"user-agent", b"purpose", b"sec-purpose", b"x-purpose", b"x-moz"})
+"""The headers that tell a machine from a person."""
 
 
 class _Bad(Exception):
@@ -35,7 +46,7 @@ class _Bad(Exception):
 
 
 class TrackingRoutes:
-    """The three routes over one tracker."""
+    """The three routes over one tracker. Clicks and opens are a `HotRoute`, too."""
 
     def __init__(self, ground: Ground[MetricsSettings], tracker: Tracker) -> None:
         self._tokens = ground.tokens
@@ -43,10 +54,29 @@ class TrackingRoutes:
         self._tracker = tracker
         self._pages = Pages(Path(__file__).parent / "templates", zone=ground.settings.zone)
 
+        self._click = Route(_CLICK + "{token}", _Endpoint(self.click), methods=["GET", "HEAD"])
+        self._open = Route(_OPEN + "{token}", _Endpoint(self.open), methods=["GET", "HEAD"])
+
+    def takes(self, scope: Scope) -> bool:
+        """Whether a request is a click or an open."""
+        path: str = scope["path"]
+        return (
+            path.startswith((_CLICK, _OPEN)) and scope["method"] in _LOOKS and path.count("/") == 2
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a click or an open, past the framework."""
+        path: str = scope["path"]
+        clicked = path.startswith(_CLICK)
+        scope["route"] = self._click if clicked else self._open
+        scope["path_params"] = {"token": path[len(_CLICK) :]}
+        await (self.click if clicked else self.open)(scope, receive, send)
+
     def routes(self) -> list[BaseRoute]:
+        """All of them, for the framework: it knows what else a path could be asked."""
         return [
-            Route("/c/{token}", _Endpoint(self.click), methods=["GET", "HEAD"]),
-            Route("/o/{token}", _Endpoint(self.open), methods=["GET", "HEAD"]),
+            self._click,
+            self._open,
             Route("/u/{token}", self.ask_to_leave, methods=["GET", "HEAD"]),
             Route("/u/{token}", self.leave, methods=["POST"]),
         ]
@@ -62,7 +92,7 @@ class TrackingRoutes:
         sign = sign_of(scope["method"], _headers(scope))
         await self._tracker.click(delivery_id, link, url, sign)
         location = _location(self._with_person(url, delivery_id))
-        await _answer(send, 302, [(b"location", location), *_PRIVATE], b"")
+        await _answer(send, 302, [(b"location", location), *_NOTHING], b"")
 
     async def open(self, scope: Scope, receive: Receive, send: Send) -> None:
         """A transparent picture; the open is taken down first."""
@@ -73,7 +103,7 @@ class TrackingRoutes:
             return
         sign = sign_of(scope["method"], _headers(scope), picture=True)
         await self._tracker.open(delivery_id, sign)
-        await _answer(send, 200, [(b"content-type", b"image/gif"), *_PRIVATE], _PIXEL)
+        await _answer(send, 200, _PICTURE, _PIXEL)
 
     async def ask_to_leave(self, request: Request) -> Response:
         """A page with one button. It changes nothing: scanners follow links."""
@@ -138,6 +168,7 @@ class _Endpoint:
         await self._function(scope, receive, send)
 
 
+@lru_cache(maxsize=512)
 def _target(query: bytes) -> str:
     """The one `u` of a query: an http or https address with a host. Raises `_Bad`."""
     if len(query) > _LONGEST_QUERY:
@@ -156,13 +187,18 @@ def _target(query: bytes) -> str:
     return urls[0]
 
 
+@lru_cache(maxsize=512)
 def _location(url: str) -> bytes:
     """A URL as a header value: nothing but visible ASCII gets through."""
     return quote(url, safe=":/%#?=@[]!$&'()*+,;~").encode("ascii")
 
 
 def _headers(scope: Scope) -> dict[str, str]:
-    return {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+    return {
+        name.decode("latin-1"): value.decode("latin-1")
+        for name, value in scope["headers"]
+        if name in _TELLING
+    }
 
 
 def _private_headers() -> dict[str, str]:
@@ -170,6 +206,5 @@ def _private_headers() -> dict[str, str]:
 
 
 async def _answer(send: Send, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
-    length = (b"content-length", str(len(body)).encode())
-    await send({"type": "http.response.start", "status": status, "headers": [*headers, length]})
+    await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

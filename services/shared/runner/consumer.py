@@ -236,6 +236,10 @@ class ConsumerRunner:
             self._telemetry.refetched.labels(self.spec.name).inc()
             await subscription.restart()
 
+    def at(self, partition: Partition) -> int | None:
+        """The position that this consumer has reached in a partition; None before it was looked up."""
+        return self._at.get(partition)
+
     async def replay(self) -> tuple[int, int]:
         """Handle parked records again, in key order; (handled, keys still parked)."""
         handled = stuck = after = 0
