@@ -5,7 +5,30 @@ uvicorn writes them apart: two calls of the system and, for who waits for the an
 
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import (
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
+
+_WITHOUT_BODY = frozenset({204, 304})
+_OURS = frozenset(
+    {
+        b"access-control-allow-origin",
+        b"access-control-expose-headers",
+        b"cache-control",
+        b"content-language",
+        b"content-length",
+        b"content-type",
+        b"date",
+        b"referrer-policy",
+        b"retry-after",
+        b"vary",
+        b"x-content-type-options",
+        b"x-request-id",
+    }
+)
+"""The headers of the answers that are given most often; none of them changes how an answer is sent."""
 
 
 class OneWriteProtocol(HttpToolsProtocol):
@@ -32,6 +55,14 @@ class OneWriteCycle(RequestResponseCycle):
             self._head = message
         elif self._head is None:
             await super().send(message)  # which says what is wrong with that
+        elif (whole := self._whole(message)) is not None:
+            self.response_started = True
+            self.waiting_for_100_continue = False
+            self.chunked_encoding = False
+            self.transport.write(whole)
+            self.response_complete = True
+            self.message_event.set()
+            self.on_response()
         else:
             transport: Any = self.transport
             joined = self.transport = _Joined(transport)  # type: ignore[assignment]  # all that is used of one
@@ -41,6 +72,25 @@ class OneWriteCycle(RequestResponseCycle):
             finally:
                 joined.flush()
                 self.transport = transport
+
+    def _whole(self, message: Any) -> bytes | None:
+        """The bytes of an ordinary answer whose only body this is; None for one that uvicorn has to look at."""
+        body: bytes = message.get("body", b"")
+        status = self._head["status"]
+        busy = self.disconnected or self.flow.write_paused or not self.keep_alive
+        if busy or message.get("more_body") or status in _WITHOUT_BODY:
+            return None
+        headers = [*self.default_headers, *self._head["headers"]]
+        if self.scope["method"] == "HEAD" or (b"content-length", b"%d" % len(body)) not in headers:
+            return None
+        head = STATUS_LINE[status] + b"".join([b"%b: %b\r\n" % pair for pair in headers])
+        names = [name for name, _ in headers]
+        lines = len(names) + 1
+        # a line for each header and no more: nothing in a value begins another
+        sound = head.count(b"\r") == head.count(b"\n") == lines and b"\0" not in head
+        if not sound or not _OURS.issuperset(names):
+            return None
+        return b"%b\r\n%b" % (head, body)
 
 
 class _Joined:

@@ -20,6 +20,8 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
     if path == "/fails-at-once":
         raise LookupError(path)
     headers = [] if path == "/parts" else [(b"content-length", b"%d" % len(path))]
+    if path == "/splits":
+        headers.append((b"vary", b"a\r\nset-cookie: b"))
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     if path == "/fails":
         raise LookupError(path)
@@ -76,6 +78,19 @@ async def test_requests_sent_together_are_answered_in_order() -> None:
     async with serving() as port:
         answer = await talk(port, get("/a", last=False) + get("/b", last=False) + get("/c"))
     assert [part[:2] for part in answer.split("\r\n\r\n")[1:]] == ["/a", "/b", "/c"]
+
+
+async def test_whether_the_connection_is_kept_changes_nothing_else() -> None:
+    async with serving() as port:
+        answer = await talk(port, get("/kept", last=False) + get("/kept"))
+    kept, last = (sorted(part.strip().split("\r\n")) for part in answer.split("/kept")[:2])
+    assert "connection: close" not in kept
+    assert [line[:5] for line in last if line != "connection: close"] == [line[:5] for line in kept]
+
+
+async def test_a_header_that_would_begin_another_is_not_sent() -> None:
+    async with serving() as port:
+        assert "set-cookie" not in await talk(port, get("/splits", last=False))
 
 
 async def test_head_has_no_body() -> None:
