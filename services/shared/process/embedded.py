@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
-from prometheus_client import CollectorRegistry
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -21,7 +20,6 @@ from services.shared.auth.models import metadata as auth_metadata
 from services.shared.bus import BusUnavailable
 from services.shared.bus.sqlite import SqliteBus
 from services.shared.clock import Clock, SystemClock
-from services.shared.contact import ContactKeys
 from services.shared.database import migrations
 from services.shared.database.disk import SLOW_SYNC, sync_seconds
 from services.shared.database.sqlite import SqliteDatabase
@@ -29,13 +27,11 @@ from services.shared.ground import Ground
 from services.shared.http.internal import InternalClient
 from services.shared.ids import Ids
 from services.shared.process.directory import DataDirectory, Secrets
+from services.shared.process.grounds import lay
 from services.shared.process.kinds import ServiceKind
 from services.shared.process.routing import OneProcess
 from services.shared.runner.supervisor import BackgroundTask, Supervisor
 from services.shared.settings import Settings, load_settings
-from services.shared.telemetry import Telemetry
-from services.shared.tokens import KeyRing, Tokens
-from services.shared.traffic import Traffic
 from services.shared.web.problems import handle_problems
 
 if TYPE_CHECKING:
@@ -78,41 +74,22 @@ def open_embedded(
 ) -> Embedded:
     """Open databases and build apps. Nothing runs before the front's lifespan. Raises `SetupError`."""
     parts = parts or EmbeddedParts()
-    clock, ids = parts.clock, Ids(parts.clock)
+    clock = parts.clock
     secrets = directory.secrets()
     slow = _is_slow(directory, parts)
     auth_database = SqliteDatabase(directory.file("auth"), writer_thread=slow)
     _migrate(auth_database, auth_migrations, auth_metadata)
-    keys = Keys(auth_database, clock, ids)
+    keys = Keys(auth_database, clock, Ids(clock))
     bus = SqliteBus(directory.file("log"), clock)
-    registry = CollectorRegistry()
-    telemetry = Telemetry(registry)
-    secret_keys = settings.secret_keys.get_secret_value() if settings.secret_keys else None
-    contact_key = settings.contact_key.get_secret_value() if settings.contact_key else None
-    tokens = Tokens(KeyRing.parse(secret_keys or secrets.secret_keys))
-    contact_keys = ContactKeys((contact_key or secrets.contact_key).encode())
-    traffic = Traffic(clock)
     neighbours: dict[str, InternalClient] = {}
+    footing = lay(settings, secrets, clock, bus, keys, neighbours)
     apps: dict[str, FastAPI] = {}
     grounds: dict[str, Ground[Any]] = {}
     for kind in kinds:
         database = SqliteDatabase(directory.file(kind.name), writer_thread=slow)
         _migrate(database, kind.migrations, kind.metadata)
-        ground: Ground[Any] = Ground(
-            service=kind.name,
-            member=f"{kind.name}-1",
-            settings=load_settings(kind.settings, kind.name, **parts.overrides),
-            clock=clock,
-            ids=ids,
-            database=database,
-            bus=bus,
-            tokens=tokens,
-            contact_keys=contact_keys,
-            keys=keys,
-            telemetry=telemetry,
-            neighbours=neighbours,
-            traffic=traffic,
-        )
+        own_settings = load_settings(kind.settings, kind.name, **parts.overrides)
+        ground = footing.ground(kind.name, f"{kind.name}-1", own_settings, database)
         grounds[kind.name] = ground
         apps[kind.name] = create_app(kind.build(ground), ground)
     for name, app in apps.items():

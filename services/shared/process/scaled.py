@@ -6,8 +6,6 @@ from types import ModuleType
 from typing import Any
 
 from fastapi import FastAPI
-from prometheus_client import CollectorRegistry
-from pydantic import SecretStr
 from sqlalchemy import Connection, MetaData, text
 from sqlalchemy.exc import DBAPIError
 
@@ -17,27 +15,16 @@ from services.shared.auth.keys import Keys
 from services.shared.auth.models import metadata as auth_metadata
 from services.shared.bus.kafka import KafkaBus, KafkaSecurity
 from services.shared.clock import SystemClock
-from services.shared.contact import ContactKeys
 from services.shared.database import migrations
 from services.shared.database.postgres import PostgresDatabase
 from services.shared.errors import SetupError
-from services.shared.ground import Ground
 from services.shared.http.internal import InternalClient
 from services.shared.ids import Ids
+from services.shared.process.grounds import lay, secret
 from services.shared.process.kinds import ServiceKind
 from services.shared.settings import Settings, load_settings
-from services.shared.telemetry import Telemetry
-from services.shared.tokens import KeyRing, Tokens
-from services.shared.traffic import Traffic
 
 AUTH = "auth"
-
-
-def secret(value: SecretStr | None, variable: str) -> str:
-    """The text of a secret that must be there. Raises `SetupError`."""
-    if value is None:
-        raise SetupError(f"{variable} must be set")
-    return value.get_secret_value()
 
 
 async def open_scaled(
@@ -48,32 +35,18 @@ async def open_scaled(
     url = secret(settings.database_url, "BAITWELL_DATABASE_URL")
     internal_key = secret(settings.internal_key, "BAITWELL_INTERNAL_KEY")
     clock = SystemClock()
-    ids = Ids(clock)
     database = PostgresDatabase(url, kind.name, clock, pool=settings.database_pool)
     auth_database = PostgresDatabase(url, AUTH, clock, pool=2)
     await _require_current(database, kind.migrations)
     await _require_current(auth_database, auth_migrations)
-    keys = Keys(auth_database, clock, ids)
+    keys = Keys(auth_database, clock, Ids(clock))
     bus = open_kafka(settings, member, clock)
     neighbours = {
         name: InternalClient(getattr(settings, f"{name}_url"), internal_key)
         for name in ("capture", "profile", "push", "metrics")
     }
-    ground: Ground[Any] = Ground(
-        service=kind.name,
-        member=member,
-        settings=settings,
-        clock=clock,
-        ids=ids,
-        database=database,
-        bus=bus,
-        tokens=Tokens(KeyRing.parse(secret(settings.secret_keys, "BAITWELL_SECRET_KEYS"))),
-        contact_keys=ContactKeys(secret(settings.contact_key, "BAITWELL_CONTACT_KEY").encode()),
-        keys=keys,
-        telemetry=Telemetry(CollectorRegistry()),
-        neighbours=neighbours,
-        traffic=Traffic(clock),
-    )
+    footing = lay(settings, None, clock, bus, keys, neighbours)
+    ground = footing.ground(kind.name, member, settings, database)
     app = create_app(kind.build(ground), ground)
     inner = app.router.lifespan_context
 

@@ -4,28 +4,23 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from prometheus_client import CollectorRegistry
 from sqlalchemy import Connection
 
 from services.shared.auth.keys import Keys
 from services.shared.bus import Bus
 from services.shared.bus.sqlite import SqliteBus
 from services.shared.clock import SystemClock
-from services.shared.contact import ContactKeys
 from services.shared.database import Database, migrations
 from services.shared.database.postgres import PostgresDatabase
 from services.shared.database.sqlite import SqliteDatabase
 from services.shared.errors import SetupError
-from services.shared.ground import Ground
 from services.shared.ids import Ids
 from services.shared.process.directory import DataDirectory
+from services.shared.process.grounds import lay, secret
 from services.shared.process.kinds import ServiceKind
-from services.shared.process.scaled import AUTH, open_kafka, secret
+from services.shared.process.scaled import AUTH, open_kafka
 from services.shared.runner.consumer import ConsumerRunner
 from services.shared.settings import Settings, load_settings
-from services.shared.telemetry import Telemetry
-from services.shared.tokens import KeyRing, Tokens
-from services.shared.traffic import Traffic
 
 
 @dataclass(frozen=True)
@@ -69,35 +64,15 @@ async def open_stores(kinds: Sequence[ServiceKind], settings: Settings) -> Async
 def replayer(kind: ServiceKind, stores: Stores, settings: Settings) -> ConsumerRunner | None:
     """The consumer of a service, to replay its parked records with; None when it has none."""
     clock = SystemClock()
-    if settings.scaled:
-        ring = secret(settings.secret_keys, "BAITWELL_SECRET_KEYS")
-        pepper = secret(settings.contact_key, "BAITWELL_CONTACT_KEY")
-    else:
-        made = DataDirectory(settings.data).secrets()
-        ring, pepper = made.secret_keys, made.contact_key
-        ring = settings.secret_keys.get_secret_value() if settings.secret_keys else ring
-        pepper = settings.contact_key.get_secret_value() if settings.contact_key else pepper
-    telemetry = Telemetry(CollectorRegistry())
-    ground: Ground[Settings] = Ground(
-        service=kind.name,
-        member="command",
-        settings=load_settings(kind.settings, kind.name),
-        clock=clock,
-        ids=Ids(clock),
-        database=stores.databases[kind.name],
-        bus=stores.bus,
-        tokens=Tokens(KeyRing.parse(ring)),
-        contact_keys=ContactKeys(pepper.encode()),
-        keys=stores.keys,
-        telemetry=telemetry,
-        neighbours={},
-        traffic=Traffic(clock),
-    )
+    made = None if settings.scaled else DataDirectory(settings.data).secrets()
+    footing = lay(settings, made, clock, stores.bus, stores.keys, {})
+    own_settings = load_settings(kind.settings, kind.name)
+    ground = footing.ground(kind.name, "command", own_settings, stores.databases[kind.name])
     spec = kind.build(ground).consumer
     if spec is None:
         return None
     return ConsumerRunner(
-        spec, ground.database, stores.bus, clock, member="command", telemetry=telemetry
+        spec, ground.database, stores.bus, clock, member="command", telemetry=footing.telemetry
     )
 
 
