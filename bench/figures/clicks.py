@@ -20,6 +20,7 @@ from uuid import UUID
 
 from bench.figures.submissions import bare
 from bench.load import Maker, closed_loop, constant_rate, percentile
+from bench.report import Figure, Report
 from bench.system import Embedded, embedded
 from services.shared.bus.sqlite import SqliteBus
 from services.shared.clock import SystemClock
@@ -29,8 +30,6 @@ from services.shared.events.push import PushSent
 from services.shared.ids import Ids, derived
 from services.shared.process.directory import DataDirectory
 from services.shared.tokens import KeyRing, Tokens
-
-__all__ = ["bare", "tracked"]
 
 DELIVERIES = 20_000
 _CONNECTIONS = 64
@@ -65,6 +64,21 @@ def tracked(seconds: float) -> dict[str, float]:
             "P3.p99": calm["p99"] * 1000,
             "P3.settled": time.perf_counter() - begun,
         }
+
+
+def p3(report: Report, runs: int) -> None:
+    """Clicks and opens against bare, turn by turn."""
+    references, found = [], []
+    for _ in range(runs):
+        references.append(bare(5.0))
+        found.append(tracked(5.0))
+    report.add(Figure("P3", "1/s", [run["P3"] for run in found], references, floor="1.2 × bare"))
+    calm = [run["P3.p99"] for run in found]
+    report.add(Figure("P3.p99", "ms", calm, note="constant rate, half of the measured one"))
+    settled = [run["P3.settled"] for run in found]
+    report.add(
+        Figure("P3.settled", "s", settled, note="after the load, until all are classed and counted")
+    )
 
 
 def _make_deliveries(data: Path) -> list[UUID]:

@@ -6,6 +6,7 @@ events a second: `outcomes` and `engagements` (metrics), `leads` (profile).
 
 import asyncio
 import gc
+import os
 import shutil
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from typing import Any
 
 from bench.figures.clicks import sent
 from bench.growth import grow_profiles, new_leads
+from bench.report import Figure, Report
 from bench.system import BUILD
 from services.metrics.app import KIND as METRICS
 from services.metrics.engagements.events import TRACKED
@@ -39,7 +41,26 @@ from services.shared.settings import Settings, load_settings
 
 _KEYS = ContactKeys(b"the keys of the bench")
 _AT_ONCE = 2000
+_EVENTS = 30_000
 _LINK = {"link": 0, "url": "https://shop.example/catalogue?from=mail"}
+
+
+def p10(report: Report, runs: int) -> None:
+    """Metrics into a new database; profile at a million people against raw SQL, turn by turn."""
+    runs = min(runs, 3)
+    note = "clicks and opens that are durable: classed, counted, said"
+    found = [metrics("engagements", _EVENTS) for _ in range(runs)]
+    report.add(Figure("P10.metrics", "1/s", found, note=note, floor="20000"))
+    found = [metrics("outcomes", _EVENTS) for _ in range(runs)]
+    report.add(Figure("P10.outcomes", "1/s", found, note="push.sent, one a mail"))
+    people = int(os.environ.get("PEOPLE", "1000000"))
+    references, found = [], []
+    with grown(people) as data:
+        for run in range(runs):
+            references.append(raw(data, _EVENTS, f"raw{run}"))
+            found.append(leads(data, _EVENTS, f"leads{run}"))
+    note = f"new people, at {people:,} profiles; the reference is the same effects by set-based SQL"
+    report.add(Figure("P10.profile", "1/s", found, references, note=note, floor="0.5 × raw"))
 
 
 def metrics(what: str, count: int) -> float:

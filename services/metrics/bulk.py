@@ -119,9 +119,9 @@ def _converted(
 
 def _reader(kind: Any, dialect: str) -> Convert | None:
     """How what the driver gives becomes a value of the column; None: it is one."""
-    if isinstance(kind, JSON):
-        return from_json
     if dialect == "sqlite":
+        if isinstance(kind, JSON):
+            return from_json
         if isinstance(kind, Moment):
             return from_micros
         if isinstance(kind, Uuid):

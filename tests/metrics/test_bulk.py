@@ -56,3 +56,21 @@ async def test_adding_once_leaves_the_first(both: Bench) -> None:
         lambda session: waiting.due(session, {ROW.kind}, AT, 10)
     )
     assert read.reason == "head"
+
+
+async def test_a_look_up_reads_every_type(both: Bench) -> None:
+    others = [ROW._replace(id=UUID(int=n), delivery_id=UUID(int=n + 1)) for n in range(20, 23)]
+    await both.ground.database.transaction(
+        lambda session: waiting.add(session, [ROW, *others, ROW._replace(id=UUID(int=9))])
+    )
+    found = await both.ground.database.transaction(
+        lambda session: waiting.of_deliveries(session, ROW.kind, [UUID(int=8), UUID(int=21)])
+    )
+    assert sorted(found) == [ROW, ROW._replace(id=UUID(int=9)), others[0]]
+
+
+async def test_a_look_up_of_nothing_finds_nothing(both: Bench) -> None:
+    found = await both.ground.database.read(
+        lambda session: waiting.of_deliveries(session, ROW.kind, [])
+    )
+    assert found == []

@@ -4,8 +4,10 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from pydantic_core import to_json
+
 from services.metrics.funnel.stages import Raw
-from services.shared.events import Message, encode
+from services.shared.events import Message, encode, envelope
 from services.shared.events.engagements import (
     Engagement,
     EngagementClicked,
@@ -53,7 +55,7 @@ def message_of(raw: Raw) -> Message:
         "machine_reason": raw.reason if raw.machine else None,
     }
     if raw.kind == CLICKED:
-        values |= {"link": document["link"], "url": document["url"]}
+        values |= {"link": document["link"], "url": document["url"], "reclassified": False}
     elif raw.kind == INQUIRED:
         values |= {"source": document["source"], "subject": document.get("subject")}
     elif raw.kind == CONVERTED:
@@ -66,9 +68,16 @@ def message_of(raw: Raw) -> Message:
         }
     elif raw.kind == UNSUBSCRIBED:
         values |= {"way": document["way"]}
-    # our own rows: nothing in them has to be validated again
-    event = _MODELS[raw.kind].model_construct(**values)
-    return encode_at(event, raw.occurred_at)
+    # our own rows: no model is made of them, which would cost as much as counting them
+    event_id = derived(raw.kind, raw.id, "event")
+    return envelope.message_of(
+        _MODELS[raw.kind],
+        to_json(values),
+        event_id=event_id,
+        key=raw.contact_key or str(event_id),
+        occurred_at=raw.occurred_at,
+        source="metrics",
+    )
 
 
 def correction_of(raw: Raw, contact_key: str | None, profile_id: UUID | None) -> Message:

@@ -9,7 +9,7 @@ from sqlalchemy import delete, func, or_, select, update
 from sqlalchemy.sql.elements import ColumnElement
 from sqlmodel import Session
 
-from services.metrics.bulk import Bulk
+from services.metrics.bulk import Bulk, Lookup
 from services.metrics.tables import columns
 from services.metrics.waiting.models import Waiting
 
@@ -37,6 +37,7 @@ class Waiter(NamedTuple):
 
 _COLUMNS = tuple(getattr(Waiting, name) for name in Waiter._fields)
 
+_BY_DELIVERY = Lookup(Waiting, Waiter._fields, "delivery_id")
 _ADD = Bulk(Waiting, Waiter._fields)
 _ADD_ONCE = Bulk(Waiting, Waiter._fields, lambda statement: statement.on_conflict_do_nothing())
 
@@ -62,12 +63,10 @@ def due(session: Session, kinds: Collection[str], now: datetime, limit: int) -> 
     return [Waiter._make(row) for row in rows]
 
 
-def of_deliveries(session: Session, kind: str, ids: Sequence[UUID]) -> list[Waiter]:
+def of_deliveries(session: Session, kind: str, ids: Collection[UUID]) -> list[Waiter]:
     """What of a kind waits for these deliveries."""
-    rows = session.execute(
-        select(*_COLUMNS).where(_WAITING.delivery_id.in_(ids), _WAITING.kind == kind)
-    )
-    return [Waiter._make(row) for row in rows]
+    rows = map(Waiter._make, _BY_DELIVERY.rows(session, ids))
+    return [waiter for waiter in rows if waiter.kind == kind]
 
 
 def crowded(session: Session, kind: str, ids: Sequence[UUID]) -> list[UUID]:
