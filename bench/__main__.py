@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from bench.figures import mails, start
+from bench.figures import clicks, consumers, mails, start
 from bench.figures import submissions as leads
 from bench.report import Figure, Report
 
@@ -78,7 +78,9 @@ GROUPS: dict[str, Callable[[Report, int], None]] = {
     "P2": p2,
     "P2r": p2r,
     "P2d": p2d,
+    "P3": clicks.p3,
     "P6": p6,
+    "P10": consumers.p10,
 }
 
 
