@@ -14,17 +14,29 @@ from typing import Any
 from services.__main__ import main as services
 from services.push import sending
 from services.push.deliveries import dispatcher
-from services.push.deliveries.service import Rules
+from services.push.deliveries.states import Retry
 from services.shared.bus.kafka_client import KafkaTimes
+from tests.chaos import saboteurs_mail
 from tests.chaos.sabotaged import SABOTEURS
 from tests.chaos.switches import SWITCHES
 
 
 def quick_leases() -> None:
     """What a dispatcher held when it was killed comes back after seconds, in place of half a minute."""
-    put(sending, "Rules", partial(Rules, lease=timedelta(seconds=4)))
+    _rule(lease=timedelta(seconds=4))
     put(dispatcher, "_RENEW", 1.0)
     put(dispatcher, "_REAP", 0.5)
+
+
+def quick_retries() -> None:
+    """What is tried again is tried after a second, in place of minutes."""
+    retry = Retry(
+        first=timedelta(seconds=0.5),
+        longest=timedelta(seconds=1),
+        shortest=timedelta(seconds=0.2),
+    )
+    _rule(retry=retry)
+    put(dispatcher, "_CONNECT_PAUSE", 0.5)
 
 
 def quick_sessions() -> None:
@@ -38,6 +50,11 @@ def quick_sessions() -> None:
     defaults["times"] = KafkaTimes(session=6.0)
 
 
+def _rule(**changes: Any) -> None:
+    rules: Any = vars(sending)["Rules"]
+    put(sending, "Rules", partial(rules, **changes))
+
+
 def put(owner: Any, name: str, piece: Any) -> None:
     """Put `piece` in the place of a part that must be there."""
     assert hasattr(owner, name), f"{owner} has no {name} any more"
@@ -46,15 +63,21 @@ def put(owner: Any, name: str, piece: Any) -> None:
 
 CHANGES: dict[str, Callable[[], None]] = {
     "quick-leases": quick_leases,
+    "quick-retries": quick_retries,
     "quick-sessions": quick_sessions,
     **SWITCHES,
 }
 
 
+def _piece(word: str) -> Callable[[], None]:
+    known = {**CHANGES, **SABOTEURS, **saboteurs_mail.SABOTEURS}
+    return known[word]
+
+
 def main() -> int:
     """The command."""
     for word in sys.argv[1].split(","):
-        (CHANGES.get(word) or SABOTEURS[word])()
+        _piece(word)()
     return services(sys.argv[2:])
 
 

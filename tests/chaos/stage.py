@@ -90,15 +90,17 @@ async def play(
     changes: Sequence[str] = (),
     lanes: int = 4,
     delay: float = 0.0,
+    mail: Options | None = None,
 ) -> Verdict:
     """Play one trial on a fresh system. What stops it in the middle is a fault like others.
 
-    `changes` are words of `tests.chaos.changed`. Raises `NotHere`.
+    `changes` are words of `tests.chaos.changed`; `mail` says how the sink behaves, in place of `delay`.
+    Raises `NotHere`.
     """
     verdict = Verdict(name, trial.mode, trial.seed, saboteur=trial.saboteur)
     begun = time.monotonic()
     book = Book(trial.folder / "acknowledged.jsonl")
-    options = Options(delay=delay, keep=True)
+    options = mail or Options(delay=delay, keep=True)
     async with running(options, record=trial.folder / "sink.tsv") as (sink, port):
         given = {
             "BAITWELL_SMTP_URL": f"smtp://127.0.0.1:{port}",

@@ -112,6 +112,10 @@ class ChildProcess:
                 self._process.kill()
         return self._process.wait()
 
+    def signal(self, what: signal.Signals) -> None:
+        """Send it a signal: SIGSTOP acts out a machine that stands still."""
+        self._process.send_signal(what)
+
     def kill(self) -> None:
         """Act out a crash."""
         self._process.kill()
