@@ -1,6 +1,7 @@
 """The system under test: a real process that is killed at any moment and started again on the same data."""
 
 import asyncio
+import os
 import random
 import sys
 import time
@@ -122,6 +123,19 @@ class Victim(Embedded):
         self.kill()
         self.kills += 1
         await self.begin()
+
+    async def command(self, *words: str) -> tuple[int, str]:
+        """Run another command of the program to its end: its exit status, and what it said."""
+        started = await asyncio.create_subprocess_exec(
+            *self._command[:-1],
+            *words,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            env={**os.environ, **self.settings},
+        )
+        said, _ = await started.communicate()
+        return started.returncode or 0, said.decode()
 
     async def end(self) -> int:
         """SIGTERM; the exit status. Killed when it takes too long."""
