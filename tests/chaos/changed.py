@@ -16,7 +16,7 @@ from services.push import sending
 from services.push.deliveries import dispatcher
 from services.push.deliveries.states import Retry
 from services.shared.bus.kafka_client import KafkaTimes
-from tests.chaos import saboteurs_mail
+from tests.chaos import dispatchers, saboteurs_mail
 from tests.chaos.sabotaged import SABOTEURS
 from tests.chaos.switches import SWITCHES
 
@@ -66,6 +66,7 @@ CHANGES: dict[str, Callable[[], None]] = {
     "quick-retries": quick_retries,
     "quick-sessions": quick_sessions,
     **SWITCHES,
+    **dispatchers.CHANGES,
 }
 
 

@@ -1,12 +1,18 @@
 """Saboteurs of what becomes of a message (R4, R12): what a ledger must not make of an answer."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace as changed
 from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import update
+from sqlmodel import Session
 
 from services.push.channels.base import OutcomeClass, Result
 from services.push.deliveries import repository, service
+from services.push.deliveries.repository import LEDGER, Claimed
 from services.push.deliveries.states import Chance, Retry, Settled, State, settle
+from services.push.policy import caps
 from tests.chaos.pieces import replace
 
 
@@ -39,8 +45,31 @@ def refusal_is_sent() -> None:
     replace(service, "settle", hasty)
 
 
+def no_claim_token() -> None:
+    """A dispatcher sends what it once claimed, whoever has it by now."""
+
+    def hasty(
+        session: Session, rows: Sequence[Claimed], now: datetime, lease_until: datetime
+    ) -> set[tuple[UUID, UUID]]:
+        session.execute(
+            update(LEDGER)
+            .where(LEDGER.c.id.in_([row.id for row in rows]))
+            .values(state="sending", lease_until=lease_until, sending_at=now)
+        )
+        return {(row.id, row.token) for row in rows}
+
+    replace(repository, "mark", hasty)
+
+
+def no_cap() -> None:
+    """Everybody may get any number of messages."""
+    replace(caps, "reserve", lambda *_: {})
+
+
 SABOTEURS: dict[str, Callable[[], None]] = {
     "cut-is-refusal": cut_is_refusal,
     "deaf-when-late": deaf_when_late,
     "refusal-is-sent": refusal_is_sent,
+    "no-claim-token": no_claim_token,
+    "no-cap": no_cap,
 }
