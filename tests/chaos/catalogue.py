@@ -1,8 +1,28 @@
 """All cases, in the order in which they run."""
 
 from tests.chaos.case import Case
-from tests.chaos.cases import crash, r1_crashes, r2_campaign, r13_once
+from tests.chaos.cases import (
+    crash,
+    r1_crashes,
+    r2_campaign,
+    r4_dispatchers,
+    r10_again,
+    r11_poison,
+    r12_mail_server,
+    r13_once,
+)
 
 CASES: dict[str, Case] = {
-    case.id: case for case in (r1_crashes.CASE, r2_campaign.CASE, r13_once.CASE, crash.CASE)
+    case.id: case
+    for case in (
+        r1_crashes.CASE,
+        r2_campaign.CASE,
+        r4_dispatchers.TWO,
+        r4_dispatchers.FOUR,
+        r10_again.CASE,
+        r11_poison.CASE,
+        r12_mail_server.CASE,
+        r13_once.CASE,
+        crash.CASE,
+    )
 }
