@@ -16,7 +16,7 @@ from services.push import sending
 from services.push.deliveries import dispatcher
 from services.push.deliveries.states import Retry
 from services.shared.bus.kafka_client import KafkaTimes
-from tests.chaos import dispatchers, saboteurs_mail
+from tests.chaos import dispatchers, saboteurs_away, saboteurs_mail
 from tests.chaos.sabotaged import SABOTEURS
 from tests.chaos.switches import SWITCHES
 
@@ -71,7 +71,7 @@ CHANGES: dict[str, Callable[[], None]] = {
 
 
 def _piece(word: str) -> Callable[[], None]:
-    known = {**CHANGES, **SABOTEURS, **saboteurs_mail.SABOTEURS}
+    known = {**CHANGES, **SABOTEURS, **saboteurs_mail.SABOTEURS, **saboteurs_away.SABOTEURS}
     return known[word]
 
 

@@ -52,7 +52,7 @@ async def _run(dispatchers: int, trial: Trial) -> Verdict:
         _judge(scene)
 
     word = {2: "two", 4: "four"}[dispatchers]
-    changes = ["quick-leases"]
+    changes = ["quick-leases", "small-claims"]
     if trial.mode == "embedded":
         changes.append(f"{word}-dispatchers")
     settings = {"BAITWELL_CAP_DAY": "1", "BAITWELL_CAP_WEEK": "1"}

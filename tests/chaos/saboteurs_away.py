@@ -1,0 +1,27 @@
+"""Saboteurs of what happens while something is away (R5, R7, R8): who gives up, and who promises too much."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from services.shared.bus import BusUnavailable
+from services.shared.errors import DatabaseUnavailable
+from services.shared.outbox import Relay
+from tests.chaos.pieces import replace
+
+
+def gives_up() -> None:
+    """The relay ends at the first error of the log or the database, in place of trying again."""
+    careful = Relay.step
+
+    async def hasty(relay: Relay) -> int:
+        try:
+            return await careful(relay)
+        except (BusUnavailable, DatabaseUnavailable):
+            await asyncio.Event().wait()
+            raise
+
+    replace(Relay, "step", hasty)
+
+
+SABOTEURS: dict[str, Callable[[], Any]] = {"gives-up": gives_up}
