@@ -8,7 +8,8 @@ import asyncio
 import importlib
 import logging
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ from services.shared.process.directory import DataDirectory
 from services.shared.settings import Settings, load_settings, unknown_variables
 
 if TYPE_CHECKING:
+    from services.shared.database import Database
     from services.shared.process.embedded import Embedded
     from services.shared.process.kinds import ServiceKind
 
@@ -90,6 +92,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_keys(commands.add_parser("keys", help="make, list and revoke API keys"))
     _add_parked(commands.add_parser("parked", help="records that could not be handled"))
 
+    _add_positions(commands.add_parser("positions", help="where consumers stand in the log"))
+
     doctor = commands.add_parser("doctor", help="look at everything an installation needs")
     doctor.set_defaults(command=lambda _: _doctor())
 
@@ -99,10 +103,15 @@ def _parser() -> argparse.ArgumentParser:
     backup.add_argument("folder", type=Path, help="a folder that is not there yet")
     backup.set_defaults(command=_backup)
 
-    rebuild = commands.add_parser(
-        "rebuild", help="work out the funnel's totals anew from raw events"
+    rebuild = commands.add_parser("rebuild", help="work out anew what is derived")
+    rebuild.add_argument(
+        "what",
+        nargs="?",
+        default="totals",
+        choices=["totals", "reach"],
+        help="the funnel's totals, from raw events; whom push may reach, from profiles",
     )
-    rebuild.set_defaults(command=lambda _: asyncio.run(_rebuild()))
+    rebuild.set_defaults(command=lambda p: asyncio.run(_REBUILDS[p.what]()))
 
     demo = commands.add_parser("demo", help="a week of a small company in a minute, to look at")
     demo.add_argument("--seed", type=int, default=7)
@@ -146,6 +155,22 @@ def _add_parked(parked: argparse.ArgumentParser) -> None:
             _commands().parked_replay(kinds(), load_settings(Settings), p.service)
         )
     )
+
+
+def _add_positions(positions: argparse.ArgumentParser) -> None:
+    actions = positions.add_subparsers(required=True, metavar="ACTION")
+    reset = actions.add_parser(
+        "reset", help="handle again all that the log still has; nothing happens twice"
+    )
+    reset.add_argument("service", nargs="?", choices=SERVICES)
+    reset.set_defaults(command=lambda p: asyncio.run(_positions_reset(p.service)))
+
+
+async def _positions_reset(service: str | None) -> int:
+    # imported here: only this command sets anybody back
+    from services.shared.process.rewinding import positions_reset
+
+    return await positions_reset(kinds(), load_settings(Settings), service)
 
 
 def _add_dkim(dkim: argparse.ArgumentParser) -> None:
@@ -264,24 +289,49 @@ def _backup(parsed: argparse.Namespace) -> int:
     return 0
 
 
-async def _rebuild() -> int:
+async def _rebuild_totals() -> int:
     # imported here: only this command needs what is behind it
     from services.metrics.funnel.counting import Counting
     from services.metrics.funnel.service import rebuild_totals
     from services.metrics.funnel.stages import Days
+
+    settings = load_settings(_settings_of("metrics"), "metrics")
+    counting = Counting(Days(settings.zone))
+    async with _database_of("metrics", settings) as database:
+        events = await rebuild_totals(database, counting)
+    _say(f"totals rebuilt from {events} raw events")
+    return 0
+
+
+async def _rebuild_reach() -> int:
+    # imported here: only this command needs what is behind it
+    from services.push.reach.rebuilding import begin_anew
+    from services.push.sending import CONSUMER
+
+    settings = load_settings(_settings_of("push"), "push")
+    async with _database_of("push", settings) as database:
+        known = await database.transaction(lambda session: begin_anew(session, CONSUMER))
+    _say(f"{known} people were known; push reads all states of profiles again when it starts")
+    return 0
+
+
+_REBUILDS = {"totals": _rebuild_totals, "reach": _rebuild_reach}
+
+
+@asynccontextmanager
+async def _database_of(service: str, settings: Settings) -> AsyncIterator["Database"]:
+    """The database of a service that does not run."""
+    # imported here: few commands open stores
     from services.shared.process.stores import open_stores
 
-    all_kinds = kinds()
-    metrics = next(kind for kind in all_kinds if kind.name == "metrics")
-    settings = load_settings(metrics.settings, metrics.name)
     directory = DataDirectory(settings.data)
     if not settings.scaled:
         directory.open()
-    async with open_stores(all_kinds, settings) as stores:
-        events = await rebuild_totals(stores.databases[metrics.name], Counting(Days(settings.zone)))
-    directory.close()
-    sys.stdout.write(f"totals rebuilt from {events} raw events\n")
-    return 0
+    try:
+        async with open_stores(kinds(), settings) as stores:
+            yield stores.databases[service]
+    finally:
+        directory.close()
 
 
 def _demo(parsed: argparse.Namespace) -> int:

@@ -24,7 +24,7 @@ from services.metrics.subjects import repository
 from services.metrics.subjects.repository import DeliveryRow, LeadRow
 from services.metrics.waiting import repository as waiting
 from services.shared.clock import Clock
-from services.shared.events import Event, Received
+from services.shared.events import Event, Received, Tombstone
 from services.shared.events.leads import BaitDisplayed, LeadOpened, LeadSubmitted, LeadVerified
 from services.shared.events.parts import CausePart
 from services.shared.events.profiles import (
@@ -94,6 +94,7 @@ class Projections:
             ProfileLeadAccepted: self.accepted,
             ProfileMerged: self.merged,
             ProfileErased: self.erased,
+            Tombstone: self.deleted,
         }
 
     def outcomes(self, session: Session, received: Sequence[Received[Outcome]]) -> None:
@@ -242,10 +243,20 @@ class Projections:
     def erased(self, session: Session, received: Sequence[Received[ProfileErased]]) -> None:
         """People were erased: the numbers stay, whose they are goes."""
         for item in received:
-            keys = list(item.event.contact_keys)
-            theirs = repository.forget(session, item.event.profile_id, keys)
-            funnel.forget_people(session, item.event.profile_id, keys, theirs)
-            waiting.forget_people(session, item.event.profile_id, keys)
+            self._forget(session, item.event.profile_id, item.event.contact_keys)
+
+    def deleted(self, session: Session, received: Sequence[Received[Tombstone]]) -> None:
+        """Profiles whose states are gone: an older one, read again, may have brought their contacts back."""
+        for item in received:
+            if item.record.topic == ProfileChanged.topic:
+                profile_id = UUID(item.key)
+                self._forget(session, profile_id, repository.keys_of(session, [profile_id]))
+
+    def _forget(self, session: Session, profile_id: UUID, contact_keys: Iterable[str]) -> None:
+        keys = sorted(contact_keys)
+        theirs = repository.forget(session, profile_id, keys)
+        funnel.forget_people(session, profile_id, keys, theirs)
+        waiting.forget_people(session, profile_id, keys)
 
     def _own(self, session: Session, owners: Mapping[str, UUID], last: Received[Any]) -> None:
         if owners:

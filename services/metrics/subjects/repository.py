@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import case, delete, func, select, update
 from sqlmodel import Session
 
 from services.metrics.bulk import Bulk, Lookup
@@ -53,7 +53,11 @@ def _completed(statement: Any) -> Any:
         index_elements=["id"],
         set_={
             "sent_at": func.coalesce(_DELIVERY.sent_at, added.sent_at),
-            "profile_id": func.coalesce(added.profile_id, _DELIVERY.profile_id),
+            # one without a contact was an erased person's: what is read again does not bring them back
+            "profile_id": case(
+                (_DELIVERY.contact_key.is_(None), _DELIVERY.profile_id),
+                else_=func.coalesce(added.profile_id, _DELIVERY.profile_id),
+            ),
         },
     )
 
