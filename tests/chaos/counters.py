@@ -23,6 +23,19 @@ async def counters(client: Client, campaign_id: str, metrics_urls: Sequence[str]
     }
 
 
+async def series(client: Client, name: str, **labels: str) -> int:
+    """The sum of a series of `/metrics`, of those with these labels."""
+    answer = await client.ask("GET", "/metrics")
+    return int(
+        sum(
+            sample.value
+            for family in text_string_to_metric_families(answer.text)
+            for sample in family.samples
+            if sample.name == name and labels.items() <= sample.labels.items()
+        )
+    )
+
+
 def _of_bait(funnel: Any) -> dict[str, int]:
     if not funnel:
         return {}

@@ -26,7 +26,7 @@ from services.shared.outbox import OUTBOX, Relay
 from services.shared.outbox import _message as message_of
 from services.shared.runner import positions
 from services.shared.runner.consumer import ConsumerRunner
-from tests.chaos import saboteurs_once, saboteurs_runner
+from tests.chaos import saboteurs_once, saboteurs_push, saboteurs_runner
 from tests.chaos.pieces import replace
 
 _MOMENT = 0.25
@@ -109,7 +109,9 @@ SABOTEURS: dict[str, Callable[[], None]] = {
     "early-delete": outbox_emptied_before_publishing,
     "second-sending": sent_again_when_in_doubt,
     **saboteurs_once.SABOTEURS,
+    **saboteurs_push.PAUSES,
     **saboteurs_runner.POISON,
+    **saboteurs_runner.REPEATS,
 }
 
 

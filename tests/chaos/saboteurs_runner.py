@@ -1,13 +1,24 @@
-"""Saboteurs of the consumer runner: what must not happen to records that fail (R11)."""
+"""Saboteurs of consumers: what must not happen to records that fail (R11) or that are read again (R10)."""
 
 import asyncio
+import dataclasses
 from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import uuid4
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlmodel import Session
 
+from services.metrics.funnel.counting import Counting
+from services.metrics.funnel.stages import Raw
+from services.push.deliveries.planning import Wish
+from services.push.reach import rebuilding
+from services.push.reach.repository import SUPPRESSIONS
+from services.push.requests import handlers as requests
 from services.shared.bus import Batch
 from services.shared.errors import DatabaseUnavailable
+from services.shared.events.push import PushRequested
 from services.shared.runner import parked, positions
 from services.shared.runner.consumer import ConsumerRunner
 from tests.chaos.pieces import replace
@@ -92,4 +103,56 @@ POISON: dict[str, Callable[[], None]] = {
     "overtaken": overtaken,
     "outage-blamed": outage_blamed,
     "replayed-backwards": replayed_backwards,
+}
+
+
+def deaf_reset() -> None:
+    """The command says that positions were set back, and leaves them."""
+
+    def hasty(_session: Session, consumer: str, topics: Sequence[str]) -> None:
+        assert consumer
+        assert topics
+
+    replace(positions, "forget", hasty)
+
+
+def requests_anew() -> None:
+    """A request for a bait mail that is read again is another message."""
+    careful = requests._wish
+
+    def hasty(event: PushRequested, asked_at: datetime, now: datetime, **changes: Any) -> Wish:
+        other = dataclasses.replace(
+            careful(event, asked_at, now, **changes), cause_id=f"{event.cause.id} {now.isoformat()}"
+        )
+        return dataclasses.replace(other, bait_id=None)
+
+    replace(requests, "_wish", hasty)
+
+
+def counted_anew() -> None:
+    """An event that metrics reads again is counted again."""
+    careful = Counting.record
+
+    def hasty(counting: Counting, session: Session, raws: Sequence[Raw]) -> list[Raw]:
+        return careful(counting, session, [raw._replace(id=uuid4()) for raw in raws])
+
+    replace(Counting, "record", hasty)
+
+
+def list_derived() -> None:
+    """The suppression list is made anew with the view of people, as if it could be derived."""
+    careful = rebuilding.begin_anew
+
+    def hasty(session: Session, consumer: str) -> int:
+        session.execute(delete(SUPPRESSIONS))
+        return careful(session, consumer)
+
+    replace(rebuilding, "begin_anew", hasty)
+
+
+REPEATS: dict[str, Callable[[], None]] = {
+    "deaf-reset": deaf_reset,
+    "requests-anew": requests_anew,
+    "counted-anew": counted_anew,
+    "list-derived": list_derived,
 }

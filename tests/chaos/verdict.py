@@ -24,6 +24,8 @@ class Verdict:
     seconds: int = 0
     kills: int = 0
     recipients: int = 0
+    handled: int = 0
+    """How many records were handled again, where a case is about that."""
     saboteur: str | None = None
     faults: list[str] = field(default_factory=list)
 
@@ -36,7 +38,7 @@ class Verdict:
     def as_json(self) -> dict[str, Any]:
         """The case in the shape of the report."""
         given = asdict(self)
-        extra = ("kills", "recipients", "saboteur", "faults")
+        extra = ["kills", "recipients", "saboteur", "faults"] + ["handled"] * (not self.handled)
         return {name: value for name, value in given.items() if name not in extra} | {"ok": self.ok}
 
     def line(self) -> str:
@@ -46,7 +48,9 @@ class Verdict:
             f"  messages doubled {self.messages_doubled}"
             f"  unknown {self.unknown} (bound {self.unknown_bound})"
             f"  counters off {self.counters_off}  kills {self.kills}"
-            f"  recipients {self.recipients}  {self.seconds} s"
+            f"  recipients {self.recipients}"
+            + (f"  handled again {self.handled}" if self.handled else "")
+            + f"  {self.seconds} s"
         )
         name = self.id if self.saboteur is None else f"{self.id} with {self.saboteur}"
         lines = [f"{'ok ' if self.ok else 'RED'} {name} {self.mode} seed {self.seed}: {numbers}"]

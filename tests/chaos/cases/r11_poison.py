@@ -8,9 +8,12 @@ import time
 from contextlib import closing
 from dataclasses import dataclass
 
+from services.shared.events import Message
+from services.shared.events.leads import LeadSubmitted
 from tests.chaos.case import Case, Form, Trial
 from tests.chaos.judging import judge
 from tests.chaos.leaving import leave, leave_one_by_one
+from tests.chaos.logfile import append
 from tests.chaos.saboteurs_runner import POISON
 from tests.chaos.stage import BAIT, Stage, play, quiet
 from tests.chaos.stores import plain
@@ -69,7 +72,8 @@ async def _poisoned(stage: Stage, size: Size, *, timed: bool) -> list[str]:
     """Somebody poisonous comes amid others; the leads of the poisonous, in order."""
     plainly = await _delay(stage, [f"early{n}.{stage.seed}" for n in range(size.before)], size.rate)
     await stage.victim.end()
-    _append(stage, "leads", _BROKEN, "baitwell.lead.submitted.v1", b'{"lead_id": 7')
+    headers = (("ce_type", LeadSubmitted.ce_type()),)
+    append(stage.embedded.data, Message("leads", _BROKEN, headers, b'{"lead_id": 7'))
     (stage.embedded.folder / "switches" / CHOKING).touch()
     await stage.victim.begin()
     others = [f"beside{n}.{stage.seed}" for n in range(size.beside)]
@@ -179,18 +183,6 @@ def _acted_on(stage: Stage) -> list[str]:
     values = stage.stores.rows("log", f"SELECT value FROM records_{number} ORDER BY position")
     events = (json.loads(value) for (value,) in values if value)
     return [plain(event["lead_id"]) for event in events if "lead_id" in event]
-
-
-def _append(stage: Stage, topic: str, key: str, kind: str, value: bytes) -> None:
-    """Write a record at the end of a topic, while nobody has the log."""
-    headers = f'[["ce_type","{kind}"]]'
-    with closing(sqlite3.connect(_file(stage, "log"))) as log, log:
-        [(number, known)] = log.execute("SELECT number, next FROM topics WHERE name = ?", (topic,))
-        [(last,)] = log.execute(f"SELECT max(position) FROM records_{number}")
-        log.execute(
-            f"INSERT INTO records_{number} VALUES (?, ?, ?, ?, ?)",
-            (max(known, (last or 0) + 1), time.time_ns() // 1000, key, headers, value),
-        )
 
 
 def _file(stage: Stage, name: str) -> str:
