@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from services.shared.bus import BusUnavailable
+from services.shared.database.sqlite import SqliteDatabase
 from services.shared.errors import DatabaseUnavailable
 from services.shared.outbox import Relay
 from tests.chaos.pieces import replace
@@ -24,4 +25,12 @@ def gives_up() -> None:
     replace(Relay, "step", hasty)
 
 
-SABOTEURS: dict[str, Callable[[], Any]] = {"gives-up": gives_up}
+def sync_off() -> None:
+    """Commits are left to the system's cache: synchronous=OFF."""
+    defaults = SqliteDatabase.__init__.__kwdefaults__
+    assert defaults is not None
+    assert defaults["synchronous"] == "FULL"
+    defaults["synchronous"] = "OFF"
+
+
+SABOTEURS: dict[str, Callable[[], Any]] = {"gives-up": gives_up, "sync-off": sync_off}

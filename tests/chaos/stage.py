@@ -91,11 +91,12 @@ async def play(
     lanes: int = 4,
     delay: float = 0.0,
     mail: Options | None = None,
+    before: Sequence[str] = (),
 ) -> Verdict:
     """Play one trial on a fresh system. What stops it in the middle is a fault like others.
 
-    `changes` are words of `tests.chaos.changed`; `mail` says how the sink behaves, in place of `delay`.
-    Raises `NotHere`.
+    `changes` are words of `tests.chaos.changed`; `mail` says how the sink behaves, in place of `delay`;
+    `before` are words before the embedded program's command. Raises `NotHere`.
     """
     verdict = Verdict(name, trial.mode, trial.seed, saboteur=trial.saboteur)
     begun = time.monotonic()
@@ -109,7 +110,7 @@ async def play(
             "BAITWELL_EARLY_SECONDS": "0",
             **(settings or {}),
         }
-        victim = target(trial, given, changes)
+        victim = target(trial, given, changes, before)
         stores = victim.stores()
         try:
             await victim.begin()
@@ -133,10 +134,17 @@ async def play(
     return verdict
 
 
-def target(trial: Trial, settings: dict[str, str], changes: Sequence[str] = ()) -> Target:
+def target(
+    trial: Trial,
+    settings: dict[str, str],
+    changes: Sequence[str] = (),
+    before: Sequence[str] = (),
+) -> Target:
     """The system that a trial is about, not started yet. Raises `NotHere`."""
     if trial.mode == "embedded":
-        return Victim(trial.folder, settings, saboteur=trial.saboteur, changes=changes)
+        victim = Victim(trial.folder, settings, saboteur=trial.saboteur, changes=changes)
+        victim.before = before
+        return victim
     backing = trial.backing or own_backing()
     return ScaledVictim(trial.folder, settings, backing, saboteur=trial.saboteur, changes=changes)
 

@@ -88,6 +88,8 @@ class Victim(Embedded):
         self._command = [sys.executable, "-m", *program(saboteur, changes), "run"]
         self.settings[SWITCHES] = str(folder / "switches")
         self.kills = 0
+        self.before: Sequence[str] = ()
+        """Words before its command: what it is started by."""
 
     @property
     def metrics_urls(self) -> list[str]:
@@ -100,7 +102,9 @@ class Victim(Embedded):
     async def begin(self) -> None:
         """Start it, wait until it is ready."""
         self.process = ChildProcess(
-            self._command, self.folder / "baitwell.log", env=dict(self.settings)
+            [*self.before, *self._command],
+            self.folder / "baitwell.log",
+            env=dict(self.settings),
         )
         end = time.monotonic() + _READY_SECONDS
         async with Client(self.url) as client:

@@ -17,10 +17,10 @@ from tests.chaos.stores import Row, plain
 from tests.chaos.verdict import Verdict
 from tests.components.processes import free_port
 
-_SIZES: dict[Form, int] = {"test": 60, "short": 600, "full": 6000}
+_SIZES: dict[Form, int] = {"test": 150, "short": 600, "full": 6000}
 """How many recipients there are."""
 
-_LANES = 2
+_LANES = 1  # few, so that dispatchers hold messages that are not on the wire yet
 _ASLEEP_SECONDS = 7.0
 """Longer than a lease, which is 4 s here."""
 
@@ -57,7 +57,7 @@ async def _run(dispatchers: int, trial: Trial) -> Verdict:
         changes.append(f"{word}-dispatchers")
     settings = {"BAITWELL_CAP_DAY": "1", "BAITWELL_CAP_WEEK": "1"}
     verdict = await play(
-        f"R4-{word}", trial, act, settings=settings, changes=changes, lanes=_LANES, delay=0.02
+        f"R4-{word}", trial, act, settings=settings, changes=changes, lanes=_LANES, delay=0.04
     )
     verdict.unknown_bound = 2 * _LANES * WINDOW * 2  # it stands still twice
     return verdict
