@@ -8,11 +8,13 @@ from tests.chaos.cases import (
     r3_pauses,
     r4_dispatchers,
     r5_standstill,
+    r7_disk,
     r8_power,
     r10_again,
     r11_poison,
     r12_mail_server,
     r13_once,
+    r17_leaving,
 )
 
 CASES: dict[str, Case] = {
@@ -24,11 +26,14 @@ CASES: dict[str, Case] = {
         r4_dispatchers.TWO,
         r4_dispatchers.FOUR,
         r5_standstill.CASE,
+        r7_disk.CASE,
+        r7_disk.UNSYNCED,
         r8_power.CASE,
         r10_again.CASE,
         r11_poison.CASE,
         r12_mail_server.CASE,
         r13_once.CASE,
+        r17_leaving.CASE,
         crash.CASE,
     )
 }

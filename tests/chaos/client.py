@@ -81,7 +81,7 @@ class Client:
         headers: dict[str, str] | None = None,
     ) -> Answer:
         """The answer, however often it takes; `body` goes as JSON. Raises `GaveUp` after two minutes."""
-        request = self._request(method, address, _content(body, form), headers or {})
+        request = self.request(method, address, _content(body, form), headers or {})
         end = time.monotonic() + _PATIENCE
         while True:
             pause = _PAUSE
@@ -104,7 +104,7 @@ class Client:
         headers: dict[str, str] | None = None,
     ) -> Answer | None:
         """The answer to one attempt, whatever it is; None when the connection was refused or broke."""
-        return await self.once(self._request(method, address, _content(body, None), headers or {}))
+        return await self.once(self.request(method, address, _content(body, None), headers or {}))
 
     async def call(self, method: str, address: str, body: Any = None) -> Any:
         """The JSON of an answer that has to be a success."""
@@ -115,7 +115,7 @@ class Client:
 
     async def is_ready(self) -> bool:
         """Whether the system says that everything behind it works."""
-        answer = await self.once(self._request("GET", "/health/ready", None, {}))
+        answer = await self.once(self.request("GET", "/health/ready", None, {}))
         return answer is not None and answer.status == 200
 
     async def once(self, request: bytes) -> Answer | None:
@@ -146,13 +146,14 @@ class Client:
             writer.close()
         return await asyncio.open_connection(self._host, self._port)
 
-    def _request(
+    def request(
         self,
         method: str,
         address: str,
         content: tuple[str, bytes] | None,
         headers: dict[str, str],
     ) -> bytes:
+        """The octets of a request, for `once`; `content` is its type and its body."""
         kind, body = content or ("", b"")
         head = f"{method} {address.removeprefix(self._url)} HTTP/1.1\r\n{self._head}"
         if content is not None:

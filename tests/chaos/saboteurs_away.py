@@ -4,9 +4,11 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+from services.capture.leads.service import LeadDesk, Prepared
+from services.capture.leads.submission import Accepted, Submission
 from services.shared.bus import BusUnavailable
 from services.shared.database.sqlite import SqliteDatabase
-from services.shared.errors import DatabaseUnavailable
+from services.shared.errors import DatabaseUnavailable, Unavailable
 from services.shared.outbox import Relay
 from tests.chaos.pieces import replace
 
@@ -33,4 +35,21 @@ def sync_off() -> None:
     defaults["synchronous"] = "OFF"
 
 
-SABOTEURS: dict[str, Callable[[], Any]] = {"gives-up": gives_up, "sync-off": sync_off}
+def answers_anyway() -> None:
+    """202 also for what could not be committed."""
+    careful = LeadDesk._submit
+
+    async def hasty(desk: LeadDesk, prepared: Prepared, submission: Submission) -> Accepted:
+        try:
+            return await careful(desk, prepared, submission)
+        except Unavailable:
+            return prepared.accepted
+
+    replace(LeadDesk, "_submit", hasty)
+
+
+SABOTEURS: dict[str, Callable[[], Any]] = {
+    "gives-up": gives_up,
+    "sync-off": sync_off,
+    "answers-anyway": answers_anyway,
+}

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
+import psutil
+
 from tests.chaos.client import Client
 from tests.chaos.pieces import SWITCHES
 from tests.chaos.stores import Stores
@@ -144,4 +146,17 @@ class Victim(Embedded):
     async def end(self) -> int:
         """SIGTERM; the exit status. Killed when it takes too long."""
         assert self.process is not None
+        for own in self._started():
+            own.terminate()
         return await asyncio.to_thread(self.process.stop, STOP_SECONDS + 5)
+
+    def kill(self) -> None:
+        for own in self._started():
+            own.kill()
+        super().kill()
+
+    def _started(self) -> list[psutil.Process]:
+        """The program itself, where another one started it and would let it run on."""
+        if not self.before or self.process is None or not self.process.running:
+            return []
+        return psutil.Process(self.process.pid).children()

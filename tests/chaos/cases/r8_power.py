@@ -10,8 +10,6 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
-
 from tests.chaos.case import Case, Form, NotHere, Trial
 from tests.chaos.crowd import SLUG
 from tests.chaos.disk import STRACE, Call, Disk, read
@@ -49,7 +47,7 @@ async def _run(trial: Trial) -> Verdict:
         async with reading(stage):
             await _people(stage, size.people, acknowledged)
             await quiet(stage)
-        _cut_the_power(stage)
+        stage.victim.kill()
         data = stage.embedded.data
         promised = await asyncio.to_thread(
             _rebuild, stage, list(read(record, data)), size, acknowledged
@@ -70,15 +68,6 @@ def _require_strace(folder: Path) -> None:
     )
     if tried.returncode != 0:
         raise NotHere(f"strace may not trace here: {tried.stderr.strip()[-200:]}")
-
-
-def _cut_the_power(stage: Stage) -> None:
-    """Kill the program, not the one that watches it: that one would let it run on."""
-    watcher = stage.embedded.process
-    assert watcher is not None
-    for child in psutil.Process(watcher.pid).children(recursive=True):
-        child.kill()
-    watcher.stop()
 
 
 async def _people(stage: Stage, number: int, acknowledged: list[tuple[float, str]]) -> None:
