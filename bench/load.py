@@ -25,6 +25,8 @@ class Tally:
 
     statuses: collections.Counter[int] = field(default_factory=collections.Counter)
     seconds: list[float] = field(default_factory=list)
+    started: float = 0.0
+    """Of a constant rate: when request number 1 was to start, by `time.perf_counter()`."""
 
 
 class Connection(asyncio.Protocol):
@@ -123,7 +125,7 @@ async def constant_rate(
             lambda: Connection(answered), "127.0.0.1", port
         )
         free.append(connection)
-    start = time.perf_counter()
+    start = tally.started = time.perf_counter()
     total = int(rate * seconds)
     begun = 0
     while begun < total:
@@ -201,6 +203,8 @@ def main() -> None:
         "statuses": {str(status): count for status, count in tally.statuses.items()},
         "p50": percentile(tally.seconds, 0.50),
         "p99": percentile(tally.seconds, 0.99),
+        "started": tally.started,
+        "elapsed": elapsed,
     }
     sys.stdout.write(json.dumps(answer) + "\n")
 

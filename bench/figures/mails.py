@@ -90,8 +90,8 @@ def campaign(recipients: int, *options: str, **settings: str) -> float:
                 **settings,
             ) as system,
         ):
-            segment = _wait_for_people(system, recipients)
-            _start(system, segment)
+            segment = wait_for_people(system, recipients)
+            start_campaign(system, segment)
             seconds = _measure(record, recipients)
         found = [line.split("\t")[1] for line in record.read_text().splitlines()]
         if len(found) != recipients or len(set(found)) != recipients:
@@ -101,7 +101,7 @@ def campaign(recipients: int, *options: str, **settings: str) -> float:
         record.unlink(missing_ok=True)
 
 
-def _wait_for_people(system: Embedded, recipients: int) -> str:
+def wait_for_people(system: Embedded, recipients: int) -> str:
     """The id of a segment that holds everybody, known to profile and to push."""
     rule = {"all": [{"tag": "bench"}, {"consent": "marketing", "channel": "email"}]}
     made = system.call("POST", "/v1/segments", {"name": "Everybody", "rule": rule})
@@ -114,7 +114,8 @@ def _wait_for_people(system: Embedded, recipients: int) -> str:
     raise RuntimeError("the people did not arrive")
 
 
-def _start(system: Embedded, segment: str) -> None:
+def start_campaign(system: Embedded, segment: str) -> None:
+    """Start a campaign to the segment: a text and an HTML part, two of the person's fields, a link."""
     variables = [
         {"name": "name", "type": "text", "field": "name", "default": "friend"},
         {"name": "city", "type": "text", "field": "city", "default": "town"},

@@ -3,18 +3,25 @@
 import json
 import subprocess
 import sys
-from typing import Any
+from typing import Any, Protocol
 
-from bench.system import Embedded, embedded, free_port, program
+from bench.system import embedded, free_port, program
 
 SLUG = "bench"
 
 
-def load(port: int, slug: str, *, seconds: float, rate: float | None = None) -> dict[str, Any]:
-    """Run the load client; what it found. Raises when anything but 202 came back."""
+def load(
+    port: int, slug: str, *, seconds: float, rate: float | None = None, salt: str | None = None
+) -> dict[str, Any]:
+    """Run the load client; what it found. Raises when anything but 202 came back.
+
+    Person number n leaves `person<n>.<salt>@people.example`.
+    """
     words = [sys.executable, "-m", "bench.load", str(port), slug, "--seconds", str(seconds)]
     if rate:
         words += ["--rate", f"{rate:.1f}"]
+    if salt:
+        words += ["--salt", salt]
     done = subprocess.run(words, capture_output=True, text=True, check=True)
     found: dict[str, Any] = json.loads(done.stdout)
     if set(found["statuses"]) != {"202"}:
@@ -22,7 +29,15 @@ def load(port: int, slug: str, *, seconds: float, rate: float | None = None) -> 
     return found
 
 
-def make_bait(system: Embedded) -> None:
+class System(Protocol):
+    """What takes leads: one process or four."""
+
+    @property
+    def port(self) -> int: ...
+    def call(self, method: str, path: str, body: Any = None) -> Any: ...
+
+
+def make_bait(system: System) -> None:
     """A bait with one e-mail field, as the README makes it."""
     system.call(
         "POST",

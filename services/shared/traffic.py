@@ -14,6 +14,12 @@ _ASIDE = 7
 _LOOK = 0.005
 """Seconds after which a resting loop looks whether anybody still waits."""
 
+_LEAST = 200
+
+_IDLE_AFTER = 0.02
+_IDLE_LATE = 0.3
+"""A loop of which less than this share of the rest was late is not as busy as to be left alone."""
+
 
 class Traffic:
     """Counts the requests that are being answered, and shares the rest of the loop. One per process.
@@ -82,8 +88,15 @@ class Traffic:
 
     async def enter_following(self) -> None:
         """Wait for the turn of a loop that moves what others have done."""
+        began = self._clock.monotonic()
+        slept = 0.0
         while (wait := max(self._free_at, self._follow_at) - self._clock.monotonic()) > 0:
             await self._rest(wait)
+            slept += min(wait, _LOOK)
+            resting = self._clock.monotonic() - began
+            if resting > _IDLE_AFTER and resting - slept < _IDLE_LATE * resting:
+                # what is on the wire waits for somebody else: the loop is free meanwhile
+                self._follow_at = min(self._follow_at, self._clock.monotonic())
 
     def leave_following(self, seconds: float) -> None:
         """Such a loop has worked for `seconds`."""
@@ -105,8 +118,11 @@ class Pace:
     @property
     def limit(self) -> int:
         """How many to take next."""
-        turn = 0.05 - 0.045 * self._traffic.pressure
-        return max(5, min(self._most, int(turn / self._each)))
+        pressure = self._traffic.pressure
+        turn = 0.05 - 0.045 * pressure
+        # what one takes was learned beside others' work: never so few that a turn is all commit
+        least = 5 if pressure > 0 else _LEAST
+        return max(min(least, self._most), min(self._most, int(turn / self._each)))
 
     async def enter(self) -> float:
         """Wait for a turn; the moment at which it begins, for `leave`."""

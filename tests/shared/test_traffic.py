@@ -43,6 +43,30 @@ async def test_a_consumer_rests_for_three_turns_while_a_dispatcher_sends():
     assert 0.05 <= await _waited(clock, pace) <= 0.07
 
 
+async def test_a_rest_ends_early_when_the_loop_has_nothing_to_do():
+    """What is on the wire may wait for a slow mail server: then nobody needs the loop."""
+    clock = VirtualClock()
+    traffic = Traffic(clock)
+    pace = Pace(traffic, clock, most=100)
+    clock.advance(1)
+    traffic.sending()
+    await _work(clock, pace, 0.08)
+    began = clock.monotonic()
+    turn = asyncio.ensure_future(pace.enter())
+    while not turn.done():
+        await asyncio.sleep(0)
+        clock.advance(0.001)
+    assert clock.monotonic() - began < 0.05
+
+
+async def test_a_turn_is_more_than_a_commit_however_long_one_was_learned_to_take():
+    clock = VirtualClock()
+    pace = Pace(Traffic(clock), clock, most=1000)
+    for _ in range(20):
+        await _work(clock, pace, 0.5)
+    assert pace.limit >= 200
+
+
 async def test_the_rest_is_short_however_long_the_turn_was():
     clock = VirtualClock()
     traffic = Traffic(clock)

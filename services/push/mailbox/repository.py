@@ -40,14 +40,12 @@ class SqlMailbox:
             database, clock, _keep, window=0
         )
 
-    async def add(self, raw: bytes, delivery_id: UUID) -> None:
-        head = raw.partition(b"\r\n\r\n")[0]
-        message = read(head + b"\r\n\r\n")
+    async def add(self, raw: bytes, delivery_id: UUID, recipient: str, subject: str) -> None:
         row = {
             "id": delivery_id,
             "kept_at": self._clock.now(),
-            "recipient": str(message.get("To", ""))[:320].lower(),
-            "subject": str(message.get("Subject", ""))[:500],
+            "recipient": recipient[:320].lower(),
+            "subject": subject[:500],
             "raw": raw,
         }
         try:

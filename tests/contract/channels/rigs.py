@@ -138,12 +138,13 @@ class GatedMailbox:
         self.kept: list[UUID] = []
         self.release = asyncio.Event()
 
-    async def add(self, raw: bytes, delivery_id: UUID) -> None:
-        if b"To: away@" in raw:
+    async def add(self, raw: bytes, delivery_id: UUID, recipient: str, subject: str) -> None:
+        assert subject.encode() in raw
+        if recipient.startswith("away@"):
             raise MailboxUnavailable
         if delivery_id not in self.kept:
             self.kept.append(delivery_id)
-        if b"To: slow@" in raw:
+        if recipient.startswith("slow@"):
             await self.release.wait()
 
 

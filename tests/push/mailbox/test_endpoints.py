@@ -22,14 +22,18 @@ def raw(subject: str) -> bytes:
     return (head + parts).encode()
 
 
+async def keep(mailbox: SqlMailbox, subject: str, number: int) -> None:
+    await mailbox.add(raw(subject), derived("mail", number), "Ann@shop.example", subject)
+
+
 @pytest.fixture
 async def system(tmp_path: Path) -> AsyncIterator[System]:
     async with embedded_system(tmp_path) as system:
         ground = system.grounds["push"]
         mailbox = SqlMailbox(ground.database, ground.clock)
         for number in range(3):
-            await mailbox.add(raw(f"Mail {number} <i>"), derived("mail", number))
-        await mailbox.add(raw("the same delivery again"), derived("mail", 2))
+            await keep(mailbox, f"Mail {number} <i>", number)
+        await keep(mailbox, "the same delivery again", 2)
         yield system
 
 
