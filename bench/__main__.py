@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from bench.figures import chain, clicks, consumers, crowded, mails, start
+from bench.figures import chain, clicks, consumers, crowded, mails, segments, start
 from bench.figures import submissions as leads
 from bench.report import Figure, Report
 
@@ -127,6 +127,7 @@ GROUPS: dict[str, Callable[[Report, int], None]] = {
     "P2r": p2r,
     "P2d": p2d,
     "P3": clicks.p3,
+    "P4": segments.p4,
     "P6": p6,
     "P10": consumers.p10,
     "P8": p8,

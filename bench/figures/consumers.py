@@ -74,7 +74,7 @@ def grown(people: int) -> Iterator[Path]:
     """A data directory with so many people in profile's database."""
     with _folder() as data:
         directory = DataDirectory(data)
-        asyncio.run(_made(directory))
+        asyncio.run(make_stores(directory))
         grow_profiles(directory.file("profile"), people)
         yield data
 
@@ -113,7 +113,8 @@ def _measured(what: str, data: Path, count: int, salt: str) -> float:
     return float(done.stdout.split()[-1])
 
 
-async def _made(directory: DataDirectory) -> None:
+async def make_stores(directory: DataDirectory) -> None:
+    """Make the databases of a new data directory."""
     async with _opened(PROFILE, directory):
         pass
 

@@ -37,13 +37,13 @@ class System(Protocol):
     def call(self, method: str, path: str, body: Any = None) -> Any: ...
 
 
-def make_bait(system: System) -> None:
+def make_bait(system: System, slug: str = SLUG) -> None:
     """A bait with one e-mail field, as the README makes it."""
     system.call(
         "POST",
         "/v1/baits",
         {
-            "slug": SLUG,
+            "slug": slug,
             "title": "The price list of the year",
             "description": "Every price, one page.",
             "language": "en",
