@@ -7,6 +7,7 @@ import pytest
 
 from services.push.channels.base import OutcomeClass, Result
 from services.push.deliveries import halts, repository
+from services.push.deliveries.planning import Person, plan_for
 from services.push.deliveries.states import State
 from tests.push.deliveries.rig import CAMPAIGN, LedgerRig, contact_key, profile
 
@@ -20,6 +21,30 @@ async def test_a_cause_makes_one_delivery_per_contact_and_per_profile_and_channe
     assert (len(first), list(again)) == (2, [contact_key(3)])
     assert list(await rig.plan(rig.wish(1, cause="run-2"))) == [contact_key(1)]
     assert list(await rig.plan(rig.request(1), rig.request(1, cause="lead-2"))) == [contact_key(1)]
+
+
+async def test_one_wish_for_many_people_is_as_one_wish_for_each(rig: LedgerRig):
+    await rig.plan(rig.wish(1))
+    people = [Person(contact_key(n), "en", profile(n)) for n in range(4)]
+    now = rig.clock.now()
+
+    async def plan_all() -> int:
+        return await rig.database.transaction(
+            lambda s: plan_for(s, rig.wish(99), people, rig.ids, now)
+        )
+
+    assert (await plan_all(), await plan_all()) == (3, 0)
+    rows = await rig.claim(rig.ledger())
+    assert sorted((row.contact_key, row.profile_id) for row in rows) == sorted(
+        (contact_key(n), profile(n)) for n in range(4)
+    )
+    one, others = next(r for r in rows if r.contact_key == contact_key(1)), rows
+    alike = {"token", "id", "contact_key", "profile_id"}
+    assert all(
+        {n: v for n, v in row._asdict().items() if n not in alike}
+        == {n: v for n, v in one._asdict().items() if n not in alike}
+        for row in others
+    )
 
 
 async def test_two_claims_never_share_a_row(rig: LedgerRig):
