@@ -79,6 +79,7 @@ def build(ground: Ground[PushSettings]) -> Service:
         campaigns=CampaignDesk(database, clock, ground.ids, ground.neighbours),
         local_mail=sending.opened.local_mail,
     )
+    planner = Planner(state.campaigns, doubt=sending.desk.wall_clock.closed)
     pages = Pages(mailbox_endpoints.TEMPLATES, zone=settings.zone)
     return Service(
         name="push",
@@ -97,7 +98,7 @@ def build(ground: Ground[PushSettings]) -> Service:
             (*reach.TOPICS, *requests.TOPICS),
             {**reach.handlers(clock), **requests.handlers(clock, ground.ids)},
         ),
-        tasks=(*sending.tasks, BackgroundTask("planner", Planner(state.campaigns).run)),
+        tasks=(*sending.tasks, BackgroundTask("planner", planner.run)),
         closers=sending.opened.closers,
         limit=body_limit,
     )

@@ -7,7 +7,7 @@ cursor and its counts are one transaction, so that a crash at any point neither 
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -58,11 +58,18 @@ class Page:
 
 
 class Planner:
-    """A background task; make one per process."""
+    """A background task; make one per process. `doubt` says why the wall clock can't be believed, or None."""
 
-    def __init__(self, desk: CampaignDesk, *, page: int = PAGE) -> None:
+    def __init__(
+        self,
+        desk: CampaignDesk,
+        *,
+        page: int = PAGE,
+        doubt: Callable[[], str | None] = lambda: None,
+    ) -> None:
         self._desk = desk
         self._size = page
+        self._doubt = doubt
         self._database = desk.database
         self._clock = desk.clock
 
@@ -78,7 +85,12 @@ class Planner:
                 await self._clock.wait(stop, _IDLE)
 
     async def step(self) -> bool:
-        """Do the next thing that is due; False when there is none."""
+        """Do the next thing that is due; False when there is none, or when nobody knows what time it is.
+
+        By a clock that is wrong a campaign would begin too early, or would be over for good.
+        """
+        if self._doubt() is not None:
+            return False
         taken = await self._database.transaction(self._take)
         if taken is None:
             return False

@@ -455,12 +455,12 @@ def oldest_due(session: Session, now: datetime) -> dict[str, datetime]:
     return {row[0]: row[1] for row in rows}
 
 
-def contact_key_of(session: Session, delivery_id: UUID) -> str | None:
-    """The contact key of a delivery; None when there is no such delivery."""
-    found: str | None = session.execute(
-        select(LEDGER.c.contact_key).where(LEDGER.c.id == delivery_id)
-    ).scalar()
-    return found
+def planned_for(session: Session, delivery_id: UUID) -> tuple[str, datetime] | None:
+    """The contact key of a delivery, and when it was planned; None when there is no such delivery."""
+    row = session.execute(
+        select(LEDGER.c.contact_key, LEDGER.c.created_at).where(LEDGER.c.id == delivery_id)
+    ).first()
+    return None if row is None else (row.contact_key, row.created_at)
 
 
 def scrub(session: Session, contact_keys: Sequence[str]) -> None:

@@ -88,9 +88,12 @@ def unsubscribe(
 
     The news of it may come late: whoever agreed again after `at` stays.
     """
+    planned = deliveries.planned_for(session, delivery_id) if delivery_id is not None else None
     key = contact_key
-    if key is None and delivery_id is not None:
-        key = deliveries.contact_key_of(session, delivery_id)
+    if planned is not None:
+        # nobody leaves before the message was planned: by a clock set back they would, and an older
+        # agreement would outlast their word
+        key, at = key or planned[0], max(at, planned[1])
     if key is None:
         return False
     agreed = repository.agreed_at(session, key)

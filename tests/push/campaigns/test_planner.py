@@ -370,6 +370,19 @@ class TestASchedule:
         assert run is not None
         assert run.complete
 
+    async def test_nothing_begins_or_ends_by_a_clock_in_doubt(self, stage: Stage) -> None:
+        await stage.people(1)
+        now = stage.clock.now()
+        campaign = await stage.campaign(
+            start_at=now + timedelta(hours=1), until=now + timedelta(hours=2)
+        )
+        await stage.desk.act(campaign.id, "schedule", "Li")
+        stage.clock.advance(timedelta(hours=3))
+        doubting = Planner(stage.desk, doubt=lambda: "clock_jumped")
+        assert not await doubting.step()
+        found, run = await stage.look(campaign.id)
+        assert (found.state, run) == ("scheduled", None)
+
     async def test_over_while_nobody_ran_is_done_without_a_mail(self, stage: Stage) -> None:
         await stage.people(1)
         now = stage.clock.now()

@@ -189,6 +189,17 @@ async def test_who_unsubscribes_by_a_delivery_is_found_by_it(rig: LedgerRig):
     assert await suppressed(rig) == {(contact_key(1), "unsubscribed"), ("k2", "unsubscribed")}
 
 
+async def test_who_leaves_by_a_clock_that_was_set_back_has_left(rig: LedgerRig):
+    """Found by R9 of the chaos cases, seed 7."""
+    agreed = rig.clock.now()
+    await take(rig, changed(agreed, 1, [email(1, agreed)], consents=(consent(agreed),)))
+    ids = await rig.plan(rig.wish(1))
+    rig.clock.jump(-timedelta(days=1))
+    left = {"engagement_id": derived("e"), "contact_key": contact_key(1), "way": "one_click"}
+    await take(rig, EngagementUnsubscribed(delivery_id=ids[contact_key(1)], **left))
+    assert await suppressed(rig) == {(contact_key(1), "unsubscribed")}
+
+
 @pytest.mark.parametrize(
     ("consent_after", "verified_after", "back"),
     [(60, 120, True), (60, -60, False), (-60, 120, False), (60, None, False)],
