@@ -109,6 +109,7 @@ SABOTEURS: dict[str, Callable[[], None]] = {
     "early-delete": outbox_emptied_before_publishing,
     "second-sending": sent_again_when_in_doubt,
     **saboteurs_once.SABOTEURS,
+    **saboteurs_push.LEAVING,
     **saboteurs_push.PAUSES,
     **saboteurs_runner.POISON,
     **saboteurs_runner.REPEATS,

@@ -167,9 +167,12 @@ async def campaign(stage: Stage, **changes: Any) -> dict[str, Any]:
 
     Its segment holds also who did not agree or verify: the policy has to stop these.
     """
-    segment = {"name": "All", "rule": {"bait": SLUG}}
+    again = " again" if stage.campaign_id else ""
+    segment = {"name": f"All{again}", "rule": {"bait": SLUG}}
     made = await stage.client.call("POST", "/v1/segments", segment)
-    template = await stage.client.call("POST", "/v1/templates", TEMPLATE)
+    template = await stage.client.call(
+        "POST", "/v1/templates", {**TEMPLATE, "name": f"Autumn{again}"}
+    )
     draft = {"name": "Autumn", "segment_id": made["id"], "template_id": template["id"], **changes}
     stage.campaign_id = (await stage.client.call("POST", "/v1/campaigns", draft))["id"]
     return draft

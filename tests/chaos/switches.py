@@ -3,22 +3,30 @@
 The files are made by the case, in the folder that CHAOS_SWITCHES names.
 """
 
+import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from sqlmodel import Session
 
 from services.capture.leads.service import Prepared
+from services.metrics.engagements.settling import Settler
 from services.profile.leads.intake import Intake
+from services.shared.bus import Batch, Subscription
 from services.shared.events import Received
 from services.shared.events.leads import LeadSubmitted
 from services.shared.group_commit import GroupCommit
+from services.shared.outbox import Relay
+from services.shared.runner.consumer import ConsumerRunner
 from tests.chaos.pieces import replace, switch, while_off
 
 HELD_COMMITS = "held-commits"
 CHOKING = "choking"
+STOPPING = "stopping"
 POISONED = "poison"
 """How the addresses begin that a choking program can't handle."""
+
+_LOOK = 0.05
 
 
 def hold_commits() -> None:
@@ -48,4 +56,36 @@ def choke() -> None:
     replace(Intake, "handle", choking)
 
 
-SWITCHES: dict[str, Callable[[], None]] = {HELD_COMMITS: hold_commits, CHOKING: choke}
+def stop_parts() -> None:
+    """Consumers, relays and what settles engagements stand still while a file of their name is there."""
+    handle, step, settle = ConsumerRunner._handle, Relay.step, Settler.step
+
+    async def handled(
+        runner: ConsumerRunner, subscription: Subscription, batch: Batch, stop: asyncio.Event
+    ) -> None:
+        name = f"consumer {runner.spec.name}"
+        while _stopped(name) and not stop.is_set():  # noqa: ASYNC110  # another process's file
+            await asyncio.sleep(_LOOK)
+        if not stop.is_set():
+            await handle(runner, subscription, batch, stop)
+
+    async def stepped(relay: Relay) -> int:
+        return 0 if _stopped(f"relay {relay._holder}") else await step(relay)
+
+    async def settled(settler: Settler) -> int:
+        return 0 if _stopped("consumer metrics") else await settle(settler)
+
+    replace(ConsumerRunner, "_handle", handled)
+    replace(Relay, "step", stepped)
+    replace(Settler, "step", settled)
+
+
+def _stopped(part: str) -> bool:
+    return switch(f"stopped {part}").exists()
+
+
+SWITCHES: dict[str, Callable[[], None]] = {
+    HELD_COMMITS: hold_commits,
+    CHOKING: choke,
+    STOPPING: stop_parts,
+}
