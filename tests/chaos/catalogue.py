@@ -10,11 +10,13 @@ from tests.chaos.cases import (
     r5_standstill,
     r7_disk,
     r8_power,
+    r9_clock,
     r10_again,
     r11_poison,
     r12_mail_server,
     r13_once,
     r17_leaving,
+    r18_overload,
 )
 
 CASES: dict[str, Case] = {
@@ -29,11 +31,13 @@ CASES: dict[str, Case] = {
         r7_disk.CASE,
         r7_disk.UNSYNCED,
         r8_power.CASE,
+        r9_clock.CASE,
         r10_again.CASE,
         r11_poison.CASE,
         r12_mail_server.CASE,
         r13_once.CASE,
         r17_leaving.CASE,
+        r18_overload.CASE,
         crash.CASE,
     )
 }

@@ -16,7 +16,7 @@ from services.push import sending
 from services.push.deliveries import dispatcher
 from services.push.deliveries.states import Retry
 from services.shared.bus.kafka_client import KafkaTimes
-from tests.chaos import dispatchers, saboteurs_away, saboteurs_mail
+from tests.chaos import dispatchers, saboteurs_away, saboteurs_mail, wrong_clock
 from tests.chaos.sabotaged import SABOTEURS
 from tests.chaos.switches import SWITCHES
 
@@ -67,11 +67,18 @@ CHANGES: dict[str, Callable[[], None]] = {
     "quick-sessions": quick_sessions,
     **SWITCHES,
     **dispatchers.CHANGES,
+    **wrong_clock.CHANGES,
 }
 
 
 def _piece(word: str) -> Callable[[], None]:
-    known = {**CHANGES, **SABOTEURS, **saboteurs_mail.SABOTEURS, **saboteurs_away.SABOTEURS}
+    known = {
+        **CHANGES,
+        **SABOTEURS,
+        **saboteurs_mail.SABOTEURS,
+        **saboteurs_away.SABOTEURS,
+        **wrong_clock.SABOTEURS,
+    }
     return known[word]
 
 
