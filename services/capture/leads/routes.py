@@ -25,7 +25,7 @@ from services.capture.leads.submission import (
 )
 from services.capture.leads.thanks_tokens import Thanks
 from services.shared.contact import ContactKeys
-from services.shared.errors import FieldError, Malformed, Problem
+from services.shared.errors import FieldError, Malformed, NotFound, Problem
 from services.shared.web.body import check_json_type
 from services.shared.web.client_address import Network, client_address
 from services.shared.web.openapi import problems
@@ -56,11 +56,12 @@ class LeadRoutes:
         self._origins = origins
         self._keys = keys
         self._thanks = thanks
-        self._route = Route(PATH, self.ask, methods=["POST"])  # what metrics call this path
+        # what metrics call this path, and what another method is told of it
+        self._route = Route(PATH, self.ask, methods=["POST", "OPTIONS"])
 
     def routes(self) -> list[BaseRoute]:
         """What the app serves beside this."""
-        return [Route(PATH, self.ask, methods=["OPTIONS"])]
+        return [self._route]
 
     def takes(self, scope: Scope) -> bool:
         """Whether a request posts a lead."""
@@ -73,6 +74,8 @@ class LeadRoutes:
 
     async def ask(self, request: Request) -> Response:
         """A browser asks before it posts."""
+        if request.method == "POST":
+            raise NotFound  # of a path that is nearly ours: the hot route has not taken it
         try:
             bait = await self._shelf.find(request.path_params["slug"])
         except Problem as problem:

@@ -374,6 +374,9 @@ class TestEdges:
         for method in ("GET", "PUT", "DELETE"):
             answer = await capture.client.request(method, "/v1/baits/guide/leads")
             assert answer.status_code == 405
+            assert set(answer.headers["allow"].split(", ")) == {"OPTIONS", "POST"}
+        answer = await capture.client.post("/v1/baits/guide/leads%0A", json={})
+        assert answer.status_code == 404
 
     async def test_the_path_is_measured_by_its_template(self, capture: CaptureSystem) -> None:
         await capture.bait()
