@@ -141,9 +141,9 @@ def _private(where: str, whose: str) -> RSAPrivateKey | Ed25519PrivateKey:
         load = load_pem_private_key if pem else load_der_private_key
         found = load(octets, password=None)
     except OSError as error:
-        raise KeyInvalid(
-            f"the key {whose}: {where} can't be read ({error.strerror or 'no such file'})"
-        ) from None
+        # the name stays out of it: somebody may have put the key itself there
+        why = error.strerror or "no such file"
+        raise KeyInvalid(f"the key {whose}: its file can't be read ({why})") from None
     except TypeError:
         raise KeyInvalid(f"the key {whose} has a password: store it without one") from None
     except KeyInvalid:

@@ -101,6 +101,9 @@ def test_a_wrong_key_is_named_in_one_line_without_what_it_holds(
         ("shop.example:s 1:/x", "a selector"),
         ("shop.example:s1:base64:####", "no private key"),
         (f"shop.example:s1:base64:{base64.b64encode(b'secret').decode()}", "no private key"),
+        # the word is missing, or the file's text stands for the file
+        (f"shop.example:s1:{base64.b64encode(ED25519.der()).decode()}", "can't be read"),
+        (f"shop.example:s1:{RSA.pem().decode()}", "can't be read"),
     ],
 )
 def test_a_wrong_setting_is_named_in_one_line(setting: str, says: str) -> None:
@@ -108,6 +111,8 @@ def test_a_wrong_setting_is_named_in_one_line(setting: str, says: str) -> None:
         read_keys(setting)
     assert "\n" not in str(refusal.value)
     assert "base64:" not in str(refusal.value)
+    assert "PRIVATE" not in str(refusal.value)
+    assert base64.b64encode(ED25519.der()).decode() not in str(refusal.value)
 
 
 def test_two_keys_of_a_kind_for_one_domain_are_one_too_many(tmp_path: Path) -> None:
