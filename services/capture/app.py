@@ -98,7 +98,7 @@ def _state(ground: Ground[CaptureSettings]) -> Capture:
     baits = Baits(ground, shelf)
     files = Files(ground.database, ground.clock)
     views = ViewCounter(ground)
-    gate = OutboxGate(ground.database, ground.clock, ground.settings.outbox_limit)
+    gate = OutboxGate(ground.database, ground.clock, ground.settings.outbox_limit, ground.traffic)
     return Capture(
         baits=baits,
         shelf=shelf,

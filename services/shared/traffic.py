@@ -37,6 +37,8 @@ class Traffic:
         self._free_at = float("-inf")
         self._sent_at = float("-inf")
         self._follow_at = float("-inf")
+        self.catching_up = False
+        """Something bounded was full: background loops do not step aside until it has room again."""
 
     def began(self) -> None:
         """A request has arrived."""
@@ -57,8 +59,10 @@ class Traffic:
 
     @property
     def pressure(self) -> float:
-        """0 while nobody asks for anything, 1 while a crowd does."""
+        """0 while nobody asks for anything or much has to be caught up with, 1 while a crowd asks."""
         self._roll()
+        if self.catching_up:
+            return 0.0
         crowd = max(self._under_way, self._arrived, self._before)
         return min(1.0, max(0, crowd - 1) / _CROWD)
 

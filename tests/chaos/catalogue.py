@@ -15,6 +15,7 @@ from tests.chaos.cases import (
     r11_poison,
     r12_mail_server,
     r13_once,
+    r15_rolling,
     r17_leaving,
     r18_overload,
 )
@@ -36,6 +37,7 @@ CASES: dict[str, Case] = {
         r11_poison.CASE,
         r12_mail_server.CASE,
         r13_once.CASE,
+        r15_rolling.CASE,
         r17_leaving.CASE,
         r18_overload.CASE,
         crash.CASE,

@@ -26,7 +26,7 @@ from services.shared.outbox import OUTBOX, Relay
 from services.shared.outbox import _message as message_of
 from services.shared.runner import positions
 from services.shared.runner.consumer import ConsumerRunner
-from tests.chaos import saboteurs_once, saboteurs_push, saboteurs_runner
+from tests.chaos import saboteurs_load, saboteurs_once, saboteurs_push, saboteurs_runner
 from tests.chaos.pieces import replace
 
 _MOMENT = 0.25
@@ -108,6 +108,7 @@ SABOTEURS: dict[str, Callable[[], None]] = {
     "early-position": position_before_the_effects,
     "early-delete": outbox_emptied_before_publishing,
     "second-sending": sent_again_when_in_doubt,
+    **saboteurs_load.OVERLOAD,
     **saboteurs_once.SABOTEURS,
     **saboteurs_push.LEAVING,
     **saboteurs_push.PAUSES,
