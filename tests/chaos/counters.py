@@ -19,7 +19,7 @@ async def counters(client: Client, campaign_id: str, metrics_urls: Sequence[str]
         **_of_bait(next((i["bait"] for i in baits["items"] if i["label"] == SLUG), None)),
         **_of_campaign(campaigns["items"][0]["campaign"] if campaigns["items"] else None),
         **_of_all(everything),
-        **_of_prometheus(await _samples(metrics_urls)),
+        **_of_prometheus(await samples(metrics_urls)),
     }
 
 
@@ -73,11 +73,11 @@ def _of_all(report: Any) -> dict[str, int]:
     return found
 
 
-def _of_prometheus(samples: list[tuple[str, dict[str, str], float]]) -> dict[str, int]:
+def _of_prometheus(found_samples: list[tuple[str, dict[str, str], float]]) -> dict[str, int]:
     found: Counter[str] = Counter(
         {f"prometheus {name}": 0 for name in ("bait submitted", "bait verified")}
     )
-    for name, labels, value in samples:
+    for name, labels, value in found_samples:
         if name != "baitwell_funnel_total":
             continue
         stage = labels["stage"].removeprefix("unattributed_")
@@ -89,7 +89,8 @@ def _of_prometheus(samples: list[tuple[str, dict[str, str], float]]) -> dict[str
     return dict(found)
 
 
-async def _samples(urls: Sequence[str]) -> list[tuple[str, dict[str, str], float]]:
+async def samples(urls: Sequence[str]) -> list[tuple[str, dict[str, str], float]]:
+    """What `/metrics` of these processes shows: name, labels, value."""
     found = []
     for url in urls:
         async with Client(url) as client:
