@@ -79,7 +79,8 @@ def build(ground: Ground[PushSettings]) -> Service:
         campaigns=CampaignDesk(database, clock, ground.ids, ground.neighbours),
         local_mail=sending.opened.local_mail,
     )
-    planner = Planner(state.campaigns, doubt=sending.desk.wall_clock.closed)
+    desk = sending.desk
+    planner = Planner(state.campaigns, doubt=desk.wall_clock.closed, closed=desk.freshness.closed)
     pages = Pages(mailbox_endpoints.TEMPLATES, zone=settings.zone)
     return Service(
         name="push",

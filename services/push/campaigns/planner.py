@@ -58,7 +58,10 @@ class Page:
 
 
 class Planner:
-    """A background task; make one per process. `doubt` says why the wall clock can't be believed, or None."""
+    """A background task; make one per process.
+
+    `doubt` says why the wall clock can't be believed, `closed` why push may not know whom it may reach; or None.
+    """
 
     def __init__(
         self,
@@ -66,10 +69,12 @@ class Planner:
         *,
         page: int = PAGE,
         doubt: Callable[[], str | None] = lambda: None,
+        closed: Callable[[], str | None] = lambda: None,
     ) -> None:
         self._desk = desk
         self._size = page
         self._doubt = doubt
+        self._closed = closed
         self._database = desk.database
         self._clock = desk.clock
 
@@ -91,21 +96,28 @@ class Planner:
         """
         if self._doubt() is not None:
             return False
-        taken = await self._database.transaction(self._take)
+        closed = self._closed() is not None
+        taken = await self._database.transaction(lambda s: self._take(s, closed=closed))
         if taken is None:
             return False
         campaign, run = taken
         if run is not None and campaign.state == CampaignState.DONE:
             await self._keep_counts(campaign.id, run.id)
-        if run is None or run.complete or campaign.state != CampaignState.RUNNING:
+        if closed or run is None or run.complete or campaign.state != CampaignState.RUNNING:
             return True
         page = await self._page(campaign, run)
         if page is not None:
             await self._database.transaction(lambda s: self._plan(s, run, page))
         return True
 
-    def _take(self, session: Session) -> tuple[Campaign, CampaignRun | None] | None:
-        """Claim the next due campaign and do what needs nobody else."""
+    def _take(
+        self, session: Session, *, closed: bool = False
+    ) -> tuple[Campaign, CampaignRun | None] | None:
+        """Claim the next due campaign and do what needs nobody else.
+
+        While the view of people is `closed` no member is looked up in it: one whose contact has not been
+        read yet would be skipped for good.
+        """
         now = self._clock.now()
         campaign = repository.take_due(session, now, now + LEASE)
         if campaign is None:
@@ -119,6 +131,8 @@ class Planner:
             campaign.due_at = campaign.until
         elif run is None or run.complete:
             self._finish(session, campaign, run, now)
+        elif closed:
+            campaign.due_at = now + _SHORTLY
         session.add(campaign)
         session.flush()
         return campaign, run

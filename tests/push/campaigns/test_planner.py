@@ -6,11 +6,13 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import delete
 from sqlmodel import Session
 
 from services.push.campaigns.planner import LEASE, WALKS, Planner
 from services.push.campaigns.service import CampaignDesk
 from services.push.reach.models import ReachProfile
+from services.push.reach.repository import CONTACTS
 from services.shared.ids import derived
 from tests.push.campaigns.conftest import Stage, contact
 
@@ -382,6 +384,29 @@ class TestASchedule:
         assert not await doubting.step()
         found, run = await stage.look(campaign.id)
         assert (found.state, run) == ("scheduled", None)
+
+    async def test_nobody_is_skipped_while_push_does_not_know_whom_it_may_reach(
+        self, stage: Stage
+    ) -> None:
+        """As after `rebuild reach`: people are there, and their contacts are still to be read again."""
+        ids = await stage.people(1, 2)
+        await stage.database.transaction(lambda s: s.execute(delete(CONTACTS)))
+        campaign_id = await stage.started()
+        closed: list[str | None] = ["view_too_old"]
+        planner = Planner(stage.desk, closed=lambda: closed[0])
+        for _ in range(5):
+            await planner.step()
+            stage.clock.advance(timedelta(seconds=1))
+        run = await stage.run(campaign_id)
+        assert (run.complete, run.members) == (False, 0)
+        contacts = [contact(id_, "email", f"{number}") for number, id_ in enumerate(ids)]
+        await stage.database.transaction(lambda s: s.add_all(contacts))
+        closed[0] = None
+        for _ in range(5):
+            await planner.step()
+            stage.clock.advance(timedelta(seconds=1))
+        assert len(await stage.rows()) == 2
+        assert (await stage.run(campaign_id)).skipped == {}
 
     async def test_over_while_nobody_ran_is_done_without_a_mail(self, stage: Stage) -> None:
         await stage.people(1)
