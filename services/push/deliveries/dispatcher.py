@@ -137,7 +137,9 @@ class Dispatcher:
                     self.traffic.sending()
                     await self._gather()
                 else:
-                    await self._clock.wait(self._wake, _POLL)
+                    # asked less than a look ago: that is not forgotten until the poll
+                    soon = self._look and not self._pausing()
+                    await self._clock.wait(self._wake, _LOOK if soon else _POLL)
         finally:
             ended.cancel()
             await self.close()
@@ -298,6 +300,8 @@ class Dispatcher:
     async def _refill(self, marketing: bool) -> bool:
         """Claim when little is left and there is more, or when somebody said that there is something new."""
         low = len(self._urgent) + len(self._normal) < self._batch // 2
+        if len(self._urgent) >= self._batch:
+            return False  # what waits behind them waits in the ledger, for whoever is free
         asked = self._look and self._is_due("look", _LOOK)
         again = self._more and low and marketing
         if self._pausing() or not (asked or again or self._is_due("poll", _POLL)):

@@ -187,6 +187,24 @@ async def test_what_was_claimed_is_given_back_when_the_gate_closes(rig: LedgerRi
     assert (states.count("sent"), states.count("planned")) == (8, 12)
 
 
+async def test_no_more_is_claimed_than_there_is_room_for_however_much_is_asked_for(
+    rig: LedgerRig,
+):
+    await rig.plan(*[rig.request(n) for n in range(60)])
+    channel = FakeChannel(rig.clock)
+    dispatcher = rig.dispatcher(channel, batch=10)
+    for _ in range(10):
+        await settle(dispatcher)
+        rig.clock.advance(0.3)
+    states = [state for state, _ in (await rig.states()).values()]
+    assert states.count("planned") >= 60 - 8 - 2 * 10
+    for _ in range(20):
+        channel.answer_all()
+        await settle(dispatcher)
+        rig.clock.advance(0.3)
+    assert len(channel.sent) == 60
+
+
 async def test_a_pause_between_two_windows_is_obeyed(rig: LedgerRig):
     await rig.people(range(20))
     await rig.plan(*[rig.wish(n) for n in range(20)])
