@@ -143,7 +143,7 @@ async def test_an_erased_person_leaves_nothing_and_does_not_come_back(rig: Ledge
     await take(rig, changed(now, 1, [email(1, now)], consents=(consent(now),)))
     await rig.plan(rig.request(1, values={"name": "Ann"}))
     await SqlMailbox(rig.database, rig.clock).add(
-        b"To: P1@shop.example\r\nSubject: x\r\n\r\nhi", profile(5)
+        b"To: P1@shop.example\r\nSubject: x\r\n\r\nhi", profile(5), "P1@shop.example", "x"
     )
     await take(rig, ProfileErased(profile_id=profile(1), contact_keys=(contact_key(1),)))
     await take(rig, changed(now, 2, [email(1, now)]))
