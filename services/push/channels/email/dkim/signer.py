@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _HELPER = Path(__file__).with_name("helper.py")
+_CLOSE_SECONDS = 1.0
 
 Done = Callable[[Composed], None]
 """Takes the signed message. Called in the loop, also from within `sign`."""
@@ -71,7 +72,7 @@ class Signer:
         return signed[0]
 
     def sign(self, composed: Composed, done: Done) -> None:
-        """Hand over a message that is covered; `done` gets it back signed, in the order of the calls.
+        """Hand over a message that is covered; `done` gets it back signed, perhaps before an earlier one.
 
         While no helper runs it is signed here, at once.
         """
@@ -97,7 +98,7 @@ class Signer:
     async def close(self) -> None:
         """End the helpers; what they have not signed is signed here."""
         while self._helpers:
-            await self._helpers.pop().close()
+            await self._helpers.pop().close(self._clock)
 
     def _job(self, composed: Composed, done: Done) -> _Job:
         domain = _domain(composed)
@@ -191,13 +192,20 @@ class _Helper(asyncio.Protocol):
             self._finish_here(self.jobs.popleft())
             asyncio.get_running_loop().call_soon(self._rescue)
 
-    async def close(self) -> None:
+    async def close(self, clock: Clock) -> None:
+        """End the process; one that stands still is ended all the same."""
         self._closing = True
         if self._transport is not None:
             self._transport.close()
-            await self._gone.wait()
+            if not await clock.wait(self._gone, _CLOSE_SECONDS):
+                self._transport.abort()
+                await self._gone.wait()
         if self._process is not None:
-            await asyncio.to_thread(self._process.wait)
+            try:
+                await asyncio.to_thread(self._process.wait, _CLOSE_SECONDS)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                await asyncio.to_thread(self._process.wait)
 
 
 def _spawn(pipe: int) -> "subprocess.Popen[bytes]":

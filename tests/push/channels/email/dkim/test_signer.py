@@ -109,6 +109,17 @@ async def test_no_process_stays_behind() -> None:
     assert not helpers()
 
 
+async def test_a_process_that_stands_still_does_not_keep_us_from_ending() -> None:
+    async with talk() as (_sink, connection, results):
+        frozen = helpers()
+        for process in frozen:
+            process.suspend()
+        connection.submit(message())
+    assert [result.code for result in results] == ["connection-closed"]
+    assert frozen
+    assert helpers() == []
+
+
 async def test_a_message_that_has_become_stale_is_not_sent() -> None:
     async with talk() as (sink, connection, results):
         connection.submit(message(fresh=-1))
