@@ -44,7 +44,7 @@ class LeadBody(BaseModel):
     )
 
     contact: dict[FormChannel, StrictStr] = Field(
-        description="The address by kind of contact.", min_length=1, max_length=4
+        description="The address by kind of contact.", max_length=4
     )
     fields: dict[StrictStr, Any] = Field(
         default_factory=dict, max_length=MOST_FIELDS, description="Values of the bait's fields."

@@ -72,7 +72,10 @@ def handle_problems(app: FastAPI, page: ProblemPage | None = None) -> None:
             drawn = page(request, problem)
             if drawn is not None:
                 return drawn
-        return problem_response(request, problem)
+        response = problem_response(request, problem)
+        if 300 <= problem.status < 400:
+            response.headers["location"] = problem.extra["location"]
+        return response
 
     async def ours(request: Request, error: Any) -> Response:
         return answer(request, error)

@@ -147,6 +147,9 @@ class TestInPlace:
         complaints: list[str] = []
         page.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
         await page.goto(f"{site.url}/?bait=guide&utm_source=poster&secret=1")
+        await page.get_by_role("button").click()
+        await page.get_by_text("This field is required.").first.wait_for()
+        assert await page.get_by_label("E-mail").get_attribute("aria-invalid") == "true"
         await page.get_by_label("E-mail").fill("nobody")
         assert not await page.get_by_label("News by mail").is_checked()
         await page.get_by_role("button").click()

@@ -79,6 +79,7 @@ async def test_what_is_not_there_is_404_and_strangers_are_sent_to_log_in(system:
     nobody = derived("nobody")
     for path in (f"/mailbox/{nobody}", f"/mailbox/{nobody}/html", f"/mailbox/messages/{nobody}"):
         assert (await client.get(path, headers=admin)).status_code == 404
-    for path in ("/mailbox", f"/mailbox/{derived('mail', 1)}/raw"):
-        answer = await client.get(path, headers={"accept": "text/html"})
+    raw_mail = f"/mailbox/{derived('mail', 1)}/raw"
+    for path, wanted in (("/mailbox", "text/html"), ("/mailbox", "*/*"), (raw_mail, "text/html")):
+        answer = await client.get(path, headers={"accept": wanted})
         assert (answer.status_code, answer.headers["location"].partition("?")[0]) == (303, "/login")
