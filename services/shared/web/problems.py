@@ -56,6 +56,8 @@ def problem_response(request: Request, problem: Problem) -> Response:
         headers["retry-after"] = str(problem.retry_after)
     if problem.status == 401:
         headers["www-authenticate"] = "Bearer"
+    if 300 <= problem.status < 400:
+        headers["location"] = problem.extra["location"]
     return JSONResponse(
         problem.document(language, f"urn:baitwell:request:{instance}" if instance else None),
         status_code=problem.status,
@@ -72,10 +74,7 @@ def handle_problems(app: FastAPI, page: ProblemPage | None = None) -> None:
             drawn = page(request, problem)
             if drawn is not None:
                 return drawn
-        response = problem_response(request, problem)
-        if 300 <= problem.status < 400:
-            response.headers["location"] = problem.extra["location"]
-        return response
+        return problem_response(request, problem)
 
     async def ours(request: Request, error: Any) -> Response:
         return answer(request, error)
