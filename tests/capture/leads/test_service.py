@@ -55,10 +55,12 @@ class TestDurable:
         bait = await capture.service.shelf.find("guide")
         prepare = desk._prepare
 
+        nothing: Any = None
+
         def broken(*given: Any) -> Any:
             prepared = prepare(*given)
             if "bad@" in prepared.row.document:
-                return prepared._replace(row=prepared.row._replace(contact_key=None))
+                return prepared._replace(row=prepared.row._replace(contact_key=nothing))
             return prepared
 
         desk._prepare = broken  # type: ignore[method-assign, assignment]  # a row that the database refuses
