@@ -4,18 +4,20 @@ import asyncio
 import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from tests.chaos.case import Case, Form, NotHere, Trial
-from tests.chaos.client import GaveUp
+from tests.chaos.client import Client, GaveUp
 from tests.chaos.crash import until_done
 from tests.chaos.crowd import SLUG
 from tests.chaos.judging import judge
 from tests.chaos.stage import BAIT, Stage, campaign, play, quiet, reading
 from tests.chaos.verdict import Verdict
+from tests.components.waiting import wait_until
 
 _MEGABYTES = 64
 _PEOPLE: dict[Form, int] = {"test": 25, "short": 60, "full": 200}
@@ -23,9 +25,6 @@ _POSTS: dict[Form, int] = {"test": 60, "short": 300, "full": 2000}
 """How many people leave their contact while nothing can be written."""
 
 _GOES_ON_SECONDS = 15.0
-
-# the longest a disk without sync is acted out: so many calls of each thread fail
-_FIRST_FAILING, _FAILING = 1500, 300
 
 
 async def _run_full(trial: Trial) -> Verdict:
@@ -49,21 +48,12 @@ async def _run_full(trial: Trial) -> Verdict:
 async def _run_unsynced(trial: Trial) -> Verdict:
     if shutil.which("strace") is None:
         raise NotHere("no strace: apt install strace")
-    last = _FIRST_FAILING + _FAILING
-    before = [
-        *("strace", "-f", "--seccomp-bpf", "-o", str(trial.folder / "calls")),
-        *("-e", "trace=fdatasync", "-e"),
-        f"inject=fdatasync:error=EIO:when={_FIRST_FAILING}..{last}",
-    ]
 
     async def act(stage: Stage) -> None:
         async with reading(stage):
             await _before(stage, trial)
-            refused: list[str] = []
-            end = time.monotonic() + 60
-            calls = trial.folder / "calls"
-            while time.monotonic() < end and calls.read_text().count("INJECTED") <= _FAILING:
-                refused += await _while_full(stage, 40)
+            with _no_sync(stage):
+                refused = await _while_full(stage, _POSTS[trial.form])
             if not refused:
                 stage.verdict.faults.append("nothing was refused: every sync worked")
             await _afterwards(stage, refused)
@@ -71,7 +61,34 @@ async def _run_unsynced(trial: Trial) -> Verdict:
         await judge(stage)
 
     # a commit that failed may stand all the same: what was claimed by it comes back after the lease
-    return await play("R7-eio", trial, act, changes=("quick-leases",), before=before)
+    return await play("R7-eio", trial, act, changes=("quick-leases",))
+
+
+@contextlib.contextmanager
+def _no_sync(stage: Stage) -> Iterator[None]:
+    """Every sync of the program fails while the block runs."""
+    process = stage.embedded.process
+    assert process is not None
+    calls = stage.victim.folder / "calls"
+    injecting = ("-e", "trace=fdatasync", "-e", "inject=fdatasync:error=EIO")
+    meddler = subprocess.Popen(
+        ["strace", "-f", "-o", calls, *injecting, "-p", str(process.pid)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        wait_until(lambda: meddler.poll() is not None or _meddles(calls), "strace at work")
+        if meddler.poll() is not None:
+            raise NotHere("strace may not attach to a process here")
+        yield
+    finally:
+        if meddler.poll() is None:
+            meddler.send_signal(signal.SIGINT)
+        meddler.wait()
+
+
+def _meddles(calls: Path) -> bool:
+    return calls.exists() and "INJECTED" in calls.read_text()
 
 
 @contextlib.contextmanager
@@ -126,7 +143,7 @@ async def _while_full(stage: Stage, posts: int) -> list[str]:
 
     async def come(number: int) -> None:
         address = f"full{first + number}.{stage.seed}@people.example"
-        answer = await stage.client.once(_submission(stage, address))
+        answer = await client.once(_submission(stage, address))
         if answer is None:
             stage.verdict.faults.append("a submission got no answer at all")
         elif answer.status == 202:
@@ -139,14 +156,16 @@ async def _while_full(stage: Stage, posts: int) -> list[str]:
 
     async def click(number: int) -> None:
         mail = mails[number % len(mails)]
-        request = stage.client.request("GET", mail.links["c"], None, {})
-        answer = await stage.client.once(request)
+        request = client.request("GET", mail.links["c"], None, {})
+        answer = await client.once(request)
         clicked.append(answer.status if answer is not None else 0)
         stage.book.note("clicked", delivery=mail.delivery)
 
-    for begin in range(0, posts, 10):
-        await asyncio.gather(*(come(number) for number in range(begin, begin + 10)))
-        await asyncio.gather(*(click(number) for number in range(begin // 10, begin // 10 + 2)))
+    # connections of its own: one that the server has closed for being idle is no refusal
+    async with Client(stage.victim.url) as client:
+        for begin in range(0, posts, 10):
+            await asyncio.gather(*(come(number) for number in range(begin, begin + 10)))
+            await asyncio.gather(*(click(number) for number in range(begin // 10, begin // 10 + 2)))
     if wrong := [status for status in clicked if status != 302]:
         stage.verdict.faults.append(f"{len(wrong)} clicks were not redirected: {wrong[:3]}")
     return refused
