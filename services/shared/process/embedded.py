@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -19,7 +20,7 @@ from services.shared.auth.keys import Keys
 from services.shared.auth.models import metadata as auth_metadata
 from services.shared.bus import BusUnavailable
 from services.shared.bus.sqlite import SqliteBus
-from services.shared.clock import Clock, SystemClock
+from services.shared.clock import Clock, SystemClock, to_micros
 from services.shared.database import migrations
 from services.shared.database.disk import SLOW_SYNC, sync_seconds
 from services.shared.database.sqlite import SqliteDatabase
@@ -37,7 +38,11 @@ from services.shared.web.problems import handle_problems
 if TYPE_CHECKING:
     import httpx
 
+log = logging.getLogger(__name__)
+
 _TIDY_SECONDS = 300.0
+_JUMP_SECONDS = 60.0
+_DOUBT_SECONDS = 3600.0
 
 
 @dataclass
@@ -131,17 +136,32 @@ def _migrate(database: SqliteDatabase, package: Any, metadata: Any) -> None:
 
 
 class Housekeeping:
-    """Keeps the log within its retention, now and then."""
+    """Keeps the log within its retention, now and then; not by a wall clock that has jumped within the hour."""
 
     def __init__(self, bus: SqliteBus, clock: Clock) -> None:
         self._bus = bus
         self.clock = clock
+        self._difference = self._now_difference()
+        self._jumped_at = float("-inf")
 
     async def run(self, stop: asyncio.Event) -> None:
         """Tidy every few minutes until `stop` is set."""
         while not await self.clock.wait(stop, _TIDY_SECONDS):
+            if self._is_in_doubt():
+                log.warning("the log is not tidied: the wall clock has jumped within the hour")
+                continue
             with contextlib.suppress(BusUnavailable):  # /health/ready says so
                 await self._bus.tidy()
+
+    def _is_in_doubt(self) -> bool:
+        difference = self._now_difference()
+        if abs(difference - self._difference) > _JUMP_SECONDS:
+            self._jumped_at = self.clock.monotonic()
+        self._difference = difference
+        return self.clock.monotonic() - self._jumped_at < _DOUBT_SECONDS
+
+    def _now_difference(self) -> float:
+        return to_micros(self.clock.now()) / 1e6 - self.clock.monotonic()
 
 
 def _own_app(

@@ -1,17 +1,27 @@
 """The one process: what stops its start says so in one line, and what it made it keeps."""
 
+import asyncio
 import json
 import socket
 import stat
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from services.shared.bus import Partition
+from services.shared.bus.sqlite import SqliteBus
 from services.shared.clock import VirtualClock
 from services.shared.database import migrations
 from services.shared.errors import SetupError
+from services.shared.events import Message
 from services.shared.process.directory import DataDirectory
-from services.shared.process.embedded import Embedded, EmbeddedParts, open_embedded
+from services.shared.process.embedded import (
+    Embedded,
+    EmbeddedParts,
+    Housekeeping,
+    open_embedded,
+)
 from services.shared.process.serve import listen
 from services.shared.settings import Settings, load_settings
 from tests.ground import SERVICES, embedded_system, kind_of, sqlite_database
@@ -143,3 +153,31 @@ async def test_a_process_can_hold_two_systems(tmp_path: Path) -> None:
         for system in (one, two):
             assert (await system.client.get("/health/live")).status_code == 200
         assert (await two.client.get("/v1/baits", headers=one.admin)).status_code == 401
+
+
+async def test_the_log_is_not_thinned_by_a_clock_that_has_just_jumped(tmp_path: Path) -> None:
+    clock = VirtualClock()
+    bus = SqliteBus(tmp_path / "log.sqlite", clock)
+    await bus.start(("leads",))
+    await bus.publish([Message("leads", "key", (), b"{}")])
+    stop = asyncio.Event()
+    keeping = asyncio.ensure_future(Housekeeping(bus, clock).run(stop))
+
+    async def left_after(seconds: float) -> int:
+        for _ in range(round(seconds / 300)):
+            clock.advance(301)
+            for _ in range(20):
+                await asyncio.sleep(0)
+        return (await bus.beginnings(("leads",)))[Partition("leads", 0)]
+
+    try:
+        before = await left_after(600)
+        clock.jump(timedelta(days=30))
+        assert await left_after(1800) == before
+        # who set it right an hour ago meant it
+        assert await left_after(5400) == before + 1
+    finally:
+        stop.set()
+        clock.advance(301)
+        await keeping
+        await bus.close()

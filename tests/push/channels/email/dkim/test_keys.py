@@ -105,6 +105,8 @@ def test_a_wrong_key_is_named_in_one_line_without_what_it_holds(
         (f"shop.example:s1:{base64.b64encode(ED25519.der()).decode()}", "can't be read"),
         (f"shop.example:s1:{RSA.pem().decode()}", "can't be read"),
     ],
+    # the same names in every process of a test run, which the keys are not
+    ids=["no file", "empty file", "domain", "selector", "not base64", "no key", "a key", "a PEM"],
 )
 def test_a_wrong_setting_is_named_in_one_line(setting: str, says: str) -> None:
     with pytest.raises(KeyInvalid, match=says) as refusal:
