@@ -15,6 +15,8 @@ from pydantic import (
     StrictInt,
     StrictStr,
     StringConstraints,
+    ValidationInfo,
+    field_validator,
     model_validator,
 )
 
@@ -102,13 +104,26 @@ class TemplateEdit(_Strict):
     name: Name
     kind: TemplateKind = "marketing"
     variables: tuple[VariableIn, ...] = Field(default=(), max_length=50)
-    default_language: Language = "zh-CN"
-    contents: dict[Language, ContentIn] = Field(min_length=1, description="By language.")
+    default_language: Language | None = Field(
+        default=None,
+        description="For people whose language has no content; zh-CN, or the first content's.",
+    )
+    contents: dict[Language, ContentIn] = Field(
+        min_length=1, description="By language. A variable is written `{{ name }}`."
+    )
+
+    @field_validator("contents")
+    @classmethod
+    def _has_default(
+        cls, contents: dict[Language, ContentIn], info: ValidationInfo
+    ) -> dict[Language, ContentIn]:
+        wanted = info.data.get("default_language")
+        if wanted is not None and wanted not in contents:
+            raise ValueError("required")
+        return contents
 
     @model_validator(mode="after")
     def _whole(self) -> "TemplateEdit":
-        if self.default_language not in self.contents:
-            raise ValueError("required")
         names = [variable.name for variable in self.variables]
         if len(set(names)) != len(names):
             raise ValueError("repeated_field")
@@ -120,12 +135,17 @@ class TemplateEdit(_Strict):
             channel,
             self.kind,
             tuple(Variable(v.name, v.type, v.default, v.field) for v in self.variables),
-            self.default_language,
+            self._default(),
             {
                 language: Source(content.subject, content.text, content.html)
                 for language, content in self.contents.items()
             },
         )
+
+    def _default(self) -> Language:
+        if self.default_language is not None:
+            return self.default_language
+        return "zh-CN" if "zh-CN" in self.contents else next(iter(self.contents))
 
 
 class TemplateIn(TemplateEdit):

@@ -30,13 +30,24 @@ class TestMaking:
         assert found["version_created_by"] == "Li Na"
         assert found["contents"]["zh-CN"]["html"] is None
 
+    async def test_the_first_content_is_the_default_where_nobody_says_which(
+        self, push: Served
+    ) -> None:
+        body = {"name": "One", "contents": {"en": {"subject": "Hello", "text": "Dear reader"}}}
+        answer = await push.client.post("/v1/templates", json=body, headers=push.admin)
+        assert (answer.status_code, answer.json()["default_language"]) == (201, "en")
+        chinese = {"zh-CN": {"subject": "你好", "text": "亲爱的读者"}}
+        body = {"name": "Two", "contents": {**body["contents"], **chinese}}  # type: ignore[dict-item]
+        answer = await push.client.post("/v1/templates", json=body, headers=push.admin)
+        assert (answer.status_code, answer.json()["default_language"]) == (201, "zh-CN")
+
     @pytest.mark.parametrize(
         ("changes", "field", "reason"),
         [
             ({"contents": {}}, "contents", "too_short"),
             (
                 {"default_language": "zh-CN", "contents": {"en": {"subject": "x", "text": "x"}}},
-                "body",
+                "contents",
                 "required",
             ),
             ({"contents": {"fr": {"subject": "x"}}}, "contents.fr.[key]", "invalid"),
