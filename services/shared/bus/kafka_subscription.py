@@ -228,6 +228,8 @@ class KafkaSubscription:
             await asyncio.wait(
                 {getting, changed}, timeout=wait + 0.5, return_when=asyncio.FIRST_COMPLETED
             )
+            getting.cancel()
+            await asyncio.wait({getting})
         except asyncio.CancelledError:
             # What it may have taken out of the buffer is lost to us: begin at the stored positions.
             self._placed = dict.fromkeys(self._placed, False)
@@ -235,7 +237,6 @@ class KafkaSubscription:
         finally:
             changed.cancel()
             getting.cancel()
-        await asyncio.wait({getting})
         return {} if getting.cancelled() else getting.result()
 
     async def _fill_gap(
