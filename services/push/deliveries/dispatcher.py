@@ -134,7 +134,8 @@ class Dispatcher:
                     continue
                 self.traffic.leave(self._clock.monotonic() - began)
                 if busy:
-                    self.traffic.sending()
+                    if any(row.marketing for row in self._flying.values()):
+                        self.traffic.sending()
                     await self._gather()
                 else:
                     # asked less than a look ago: that is not forgotten until the poll
