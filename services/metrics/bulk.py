@@ -6,18 +6,18 @@ is rendered anew for every batch, one array is not.
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Any
-from uuid import UUID
 
-from pydantic_core import from_json, to_json
+from pydantic_core import from_json
 from sqlalchemy import JSON, Boolean, Dialect, Uuid
 from sqlmodel import Session
 
 from services.metrics.tables import MetricsTable, columns, table, upsert
-from services.shared.clock import from_micros, to_micros
+from services.shared.clock import from_micros
 from services.shared.database import Moment
+from services.shared.database.rows import Convert, converter_of, hex_of
+from services.shared.database.types import write_json
 from services.shared.ids import uuid_of
 
-Convert = Callable[[Any], Any]
 OnConflict = Callable[[Any], Any]
 
 
@@ -57,7 +57,7 @@ class Bulk:
         compiled = statement.compile(dialect=dialect, column_keys=list(self._names))
         known = columns(self._model)
         sources = [
-            (self._names.index(name), _converter(known[name].type, dialect.name))
+            (self._names.index(name), converter_of(known[name].type, dialect.name))
             for name in compiled.positiontup
         ]
         self._ready[dialect.name] = (str(compiled), sources)
@@ -82,7 +82,7 @@ class Lookup:
         dialect = session.get_bind().dialect.name
         sql, key, converters = self._ready.get(dialect) or self._prepare(dialect)
         if dialect == "sqlite":
-            given: Any = to_json([key(one) for one in keys]).decode()
+            given: Any = write_json([key(one) for one in keys])
         else:
             given = list(keys)
             if lock:
@@ -101,7 +101,7 @@ class Lookup:
             among = f"= ANY($1::{'uuid' if uuid else 'varchar'}[])"
         names = ", ".join(f'"{name}"' for name in self._names)
         sql = f'SELECT {names} FROM {table(self._model).name} WHERE "{self._by}" {among}'  # noqa: S608
-        key: Convert = _hex if uuid else str
+        key: Convert = hex_of if uuid else str
         converters = [_reader(known[name].type, dialect) for name in self._names]
         self._ready[dialect] = (sql, key, converters)
         return self._ready[dialect]
@@ -129,23 +129,3 @@ def _reader(kind: Any, dialect: str) -> Convert | None:
         if isinstance(kind, Boolean):
             return bool
     return None
-
-
-def _converter(kind: Any, dialect: str) -> Convert | None:
-    """How a column's values are made ready for the driver; None: they are as they should be."""
-    if isinstance(kind, JSON):
-        return _text
-    if dialect == "sqlite":
-        if isinstance(kind, Moment):
-            return to_micros
-        if isinstance(kind, Uuid):
-            return _hex
-    return None
-
-
-def _text(value: Any) -> str:
-    return to_json(value).decode()
-
-
-def _hex(value: UUID) -> str:
-    return value.hex

@@ -9,17 +9,14 @@ from functools import lru_cache
 from operator import itemgetter
 from typing import Any, NamedTuple
 
-from sqlalchemy import JSON, Column, Dialect, Table, Uuid
+from sqlalchemy import Dialect, Table
 from sqlalchemy.dialects.postgresql import insert as insert_postgresql
 from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 from sqlmodel import Session
 
-from services.shared.clock import to_micros
-from services.shared.database import Moment
-from services.shared.database.types import write_json
+from services.shared.database.rows import Convert, converter_of
 
 Rows = Sequence[Mapping[str, Any]]
-Convert = Callable[[Any], Any]
 
 
 class _Prepared(NamedTuple):
@@ -75,24 +72,7 @@ def _prepare(dialect: Dialect, table: Table, form: str) -> _Prepared:
     return _Prepared(
         str(compiled),
         tuple(
-            (itemgetter(one.name), _converter(one, dialect.name), bool(one.nullable))
+            (itemgetter(one.name), converter_of(one.type, dialect.name), bool(one.nullable))
             for one in columns
         ),
     )
-
-
-def _converter(column: Column[Any], dialect: str) -> Convert | None:
-    """How a column's values are made ready for the driver; None: they are as they should be."""
-    if isinstance(column.type, JSON):
-        return write_json
-    if dialect == "sqlite":
-        if isinstance(column.type, Moment):
-            return to_micros
-        if isinstance(column.type, Uuid):
-            return _hex
-    return None
-
-
-def _hex(value: Any) -> str:
-    digits: str = value.hex
-    return digits

@@ -42,14 +42,14 @@ class RowWriter:
         statement = insert(self._table)
         compiled: Any = statement.compile(dialect=dialect, column_keys=list(self._names))
         sources = [
-            (self._names.index(name), _converter(self._table.c[name].type, dialect.name))
+            (self._names.index(name), converter_of(self._table.c[name].type, dialect.name))
             for name in compiled.positiontup
         ]
         self._ready[dialect.name] = str(compiled), sources
         return self._ready[dialect.name]
 
 
-def _converter(kind: Any, dialect: str) -> Convert | None:
+def converter_of(kind: Any, dialect: str) -> Convert | None:
     """How a column's values are made ready for the driver; None: they are as they should be."""
     if isinstance(kind, JSON):
         return write_json
@@ -57,9 +57,10 @@ def _converter(kind: Any, dialect: str) -> Convert | None:
         if isinstance(kind, Moment):
             return to_micros
         if isinstance(kind, Uuid):
-            return _hex
+            return hex_of
     return None
 
 
-def _hex(value: UUID) -> str:
+def hex_of(value: UUID) -> str:
+    """A UUID as SQLite keeps it."""
     return value.hex
