@@ -13,6 +13,7 @@ from services.push.channels.base import ChannelUnavailable, OutcomeClass, Result
 from services.push.deliveries import halts
 from services.shared.clock import VirtualClock
 from services.shared.errors import DatabaseUnavailable
+from services.shared.traffic import Pace
 from tests.ground import sqlite_database
 from tests.push.deliveries.rig import (
     CAMPAIGN,
@@ -247,6 +248,35 @@ async def test_stopping_finishes_what_is_on_the_wire_and_gives_back_the_rest(rig
     await dispatcher.close()
     states = [state for state, _ in (await rig.states()).values()]
     assert (states.count("sent"), states.count("planned")) == (1, 19)
+
+
+@pytest.mark.parametrize("campaign", [True, False])
+async def test_who_follows_steps_aside_for_a_campaign_and_not_for_what_was_asked_for(
+    rig: LedgerRig, campaign: bool
+):
+    await rig.people([1])
+    await rig.plan(rig.wish(1) if campaign else rig.request(1))
+    channel = FakeChannel(rig.clock)
+    stop = asyncio.Event()
+    dispatcher = rig.dispatcher(channel)
+    consumer = Pace(dispatcher.traffic, rig.clock, most=100)
+    running = asyncio.create_task(dispatcher.run(stop))
+    while not channel.waiting:
+        await asyncio.sleep(0)
+        rig.clock.advance(0.005)
+    for _ in range(3):  # the dispatcher looks again, its message is on the wire
+        dispatcher.wake()
+        channel.answer_all()
+        await asyncio.sleep(0)
+    dispatcher.traffic.leave_following(0.02)
+    turn = asyncio.ensure_future(consumer.enter())
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert turn.done() is not campaign
+    stop.set()
+    while not (turn.done() and running.done()):
+        await asyncio.sleep(0)
+        rig.clock.advance(0.05)
 
 
 async def test_run_ends_when_told_to(rig: LedgerRig):
