@@ -16,6 +16,7 @@ from uuid import UUID
 import httpx
 import pytest
 
+from tests.components.waiting import PATIENCE
 from tests.e2e.systems import SERVICES, Embedded
 
 CHECKS = (
@@ -44,7 +45,7 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedded]:
 
 def document(live: Embedded, service: str) -> dict[str, object]:
     """The OpenAPI document of a service."""
-    answer = httpx.get(f"{live.url}/docs/{service}/openapi.json", trust_env=False)
+    answer = httpx.get(f"{live.url}/docs/{service}/openapi.json", trust_env=False, timeout=PATIENCE)
     assert answer.status_code == 200
     found: dict[str, object] = answer.json()
     return found
@@ -103,7 +104,7 @@ def test_every_documented_path_is_reached_through_the_front(live: Embedded) -> N
         assert isinstance(paths, dict)
         for path in paths:
             url = live.url + re.sub(r"{\w+}", str(UUID(int=7)), path)
-            answer = httpx.request("TRACE", url, trust_env=False)
+            answer = httpx.request("TRACE", url, trust_env=False, timeout=PATIENCE)
             problem = json.loads(answer.text or "{}")
             assert answer.status_code == 405, f"{path}: {answer.status_code} {problem}"
 
@@ -114,7 +115,7 @@ def test_every_documented_path_is_reached_through_the_front(live: Embedded) -> N
 def test_pages_answer_head_like_get(live: Embedded, path: str) -> None:
     headers = {"authorization": f"Bearer {live.admin_key}", "accept": "text/html"}
     got, head = (
-        httpx.request(method, live.url + path, headers=headers, trust_env=False)
+        httpx.request(method, live.url + path, headers=headers, trust_env=False, timeout=PATIENCE)
         for method in ("GET", "HEAD")
     )
     assert (head.status_code, head.content) == (got.status_code, b"")

@@ -12,6 +12,7 @@ import pytest
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 
 from tests.components.absence import Missing, refuse
+from tests.components.waiting import PATIENCE
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "microsoft-edge")
 PLACES = (
@@ -93,7 +94,7 @@ class Pages:
         context = await self._browser.new_context(
             **device, locale=locale, java_script_enabled=javascript, **more
         )
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(PATIENCE * 1000)
         self._contexts.append(context)
         return await context.new_page()
 

@@ -4,6 +4,7 @@ import contextlib
 import functools
 import os
 import pwd
+import secrets
 import shutil
 import signal
 import socket
@@ -12,15 +13,22 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.components.waiting import TooLate, wait_until
+from tests.components.waiting import PATIENCE, TooLate, wait_until
+
+# Below the ports that systems hand out by themselves, above those of the tests' brokers: nobody's outgoing
+# connection takes one between its choice and its use, or while what listens on it is started again.
+_PORTS = range(27_200, 32_700)
 
 
 def free_port() -> int:
-    """A port of the loopback interface that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port of the loopback interface that nobody uses now, whatever was tried on it before."""
+    while True:
+        port = secrets.choice(_PORTS)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
+            probe.listen()
+            return port
 
 
 def listening(port: int) -> bool:
@@ -90,7 +98,7 @@ class ChildProcess:
     def running(self) -> bool:
         return self._process.poll() is None
 
-    def wait_ready(self, ready: Callable[[], bool], what: str, seconds: float = 30.0) -> None:
+    def wait_ready(self, ready: Callable[[], bool], what: str, seconds: float = PATIENCE) -> None:
         """Wait for `ready`; a process that ends first raises with the end of its log."""
         try:
             wait_until(lambda: not self.running or ready(), f"{what} ready", seconds)

@@ -13,7 +13,7 @@ import pytest
 
 from tests.components.absence import Missing, refuse
 from tests.components.processes import ChildProcess, free_port
-from tests.components.waiting import eventually
+from tests.components.waiting import PATIENCE, eventually
 
 Sample = tuple[dict[str, str], float]
 
@@ -38,7 +38,7 @@ class Prometheus:
             config = path
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
-        self._client = httpx.Client(base_url=self.url, trust_env=False, timeout=10)
+        self._client = httpx.Client(base_url=self.url, trust_env=False, timeout=PATIENCE)
         self._process = ChildProcess(
             [
                 str(shutil.which("prometheus")),
@@ -76,7 +76,10 @@ class Prometheus:
         return [(row["metric"], float(row["value"][1])) for row in data["result"]]
 
     async def until(
-        self, expression: str, holds: Callable[[list[Sample]], bool] = bool, seconds: float = 20.0
+        self,
+        expression: str,
+        holds: Callable[[list[Sample]], bool] = bool,
+        seconds: float = PATIENCE,
     ) -> list[Sample]:
         """The first answer for which `holds` (by default: that is not empty)."""
         answers: list[list[Sample]] = []

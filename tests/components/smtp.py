@@ -19,7 +19,7 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 from tests.components.processes import free_port
-from tests.components.waiting import TooLate
+from tests.components.waiting import PATIENCE, TooLate
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class Inbox:
             self._mails.clear()
 
     def wait_for(
-        self, count: int = 1, *, to: str | None = None, seconds: float = 10.0
+        self, count: int = 1, *, to: str | None = None, seconds: float = PATIENCE
     ) -> list[Mail]:
         """At least `count` mails (to that recipient); `TooLate` says what was there instead."""
         end = time.monotonic() + seconds
@@ -89,7 +89,7 @@ class Inbox:
                     )
 
     async def arrived(
-        self, count: int = 1, *, to: str | None = None, seconds: float = 10.0
+        self, count: int = 1, *, to: str | None = None, seconds: float = PATIENCE
     ) -> list[Mail]:
         """`wait_for` while the event loop goes on."""
         return await asyncio.to_thread(self.wait_for, count, to=to, seconds=seconds)

@@ -30,5 +30,5 @@ def test_a_broker_goes_with_its_owner(tmp_path: Path, monkeypatch: pytest.Monkey
     finally:
         owner.kill()
         owner.communicate()
-    wait_until(lambda: not brokers_in(tmp_path), "the broker ended", 20)
-    wait_until(lambda: not (tmp_path / "kafka").exists(), "its data is gone", 20)
+    wait_until(lambda: not brokers_in(tmp_path), "the broker ended")
+    wait_until(lambda: not (tmp_path / "kafka").exists(), "its data is gone")

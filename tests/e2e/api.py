@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 
-from tests.components.waiting import TooLate
+from tests.components.waiting import PATIENCE, TooLate
 from tests.e2e.systems import RunningSystem
 
 JSON = dict[str, Any]
@@ -20,7 +20,7 @@ class Api:
             base_url=system.url,
             headers={"authorization": f"Bearer {key or system.admin_key}"},
             trust_env=False,
-            timeout=10,
+            timeout=PATIENCE,
         )
 
     async def __aenter__(self) -> "Api":
@@ -70,7 +70,7 @@ async def until(
     ask: Callable[[], Awaitable[Any]],
     holds: Callable[[Any], bool],
     what: str,
-    seconds: float = 20.0,
+    seconds: float = PATIENCE,
 ) -> Any:
     """The first answer for which `holds`; else `TooLate` with the last one."""
     loop = asyncio.get_running_loop()

@@ -92,7 +92,7 @@ class Scene:
     async def new_mail(self, person: Person) -> ReadMail:
         """The next mail that a person gets."""
         wanted = len(person.mails) + 1
-        received = await self.inbox.arrived(wanted, to=person.mailbox, seconds=20)
+        received = await self.inbox.arrived(wanted, to=person.mailbox)
         assert len(received) == wanted, f"{person.name} got {len(received)} mails, not {wanted}"
         person.mails.append(read(received[-1]))
         return person.mails[-1]

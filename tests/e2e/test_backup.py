@@ -17,7 +17,7 @@ import pytest
 from services.shared.process.backup import back_up
 from tests.components.kafka import Broker
 from tests.components.postgres import PostgresServer, binaries
-from tests.components.waiting import wait_until
+from tests.components.waiting import PATIENCE, wait_until
 from tests.e2e.systems import SERVICES, Embedded, RunningSystem, Scaled, command
 
 
@@ -48,7 +48,7 @@ class Visitors:
         self._thread.join()
 
     def _submit(self) -> None:
-        with httpx.Client(base_url=self._url, trust_env=False) as client:
+        with httpx.Client(base_url=self._url, trust_env=False, timeout=PATIENCE) as client:
             while not self._enough.is_set():
                 address = f"{self._name}{len(self.accepted)}@people.example"
                 body = {"contact": {"email": address}}
@@ -61,7 +61,9 @@ def mails(system: RunningSystem) -> Counter[str]:
     """How many mails each address has in the mailbox."""
     found: Counter[str] = Counter()
     cursor: str | None = None
-    with httpx.Client(base_url=system.url, headers=system.admin, trust_env=False) as client:
+    with httpx.Client(
+        base_url=system.url, headers=system.admin, trust_env=False, timeout=PATIENCE
+    ) as client:
         while True:
             params = {"limit": "100"} | ({"cursor": cursor} if cursor else {})
             page = client.get("/mailbox/messages", params=params).raise_for_status().json()
@@ -73,7 +75,9 @@ def mails(system: RunningSystem) -> Counter[str]:
 
 def people(system: RunningSystem) -> int:
     """How many leads have become people, as the funnel has them, too."""
-    answer = httpx.get(f"{system.url}/v1/funnel?by=bait", headers=system.admin, trust_env=False)
+    answer = httpx.get(
+        f"{system.url}/v1/funnel?by=bait", headers=system.admin, trust_env=False, timeout=PATIENCE
+    )
     (item,) = answer.raise_for_status().json()["items"]
     submitted: int = item["bait"]["stages"]["submitted"]["distinct"]
     return submitted
@@ -82,7 +86,11 @@ def people(system: RunningSystem) -> int:
 def known(system: RunningSystem, address: str) -> Any:
     contact = {"channel": "email", "address": address}
     return httpx.post(
-        f"{system.url}/v1/profiles/lookup", json=contact, headers=system.admin, trust_env=False
+        f"{system.url}/v1/profiles/lookup",
+        json=contact,
+        headers=system.admin,
+        trust_env=False,
+        timeout=PATIENCE,
     ).status_code
 
 
@@ -113,8 +121,8 @@ def test_a_backup_taken_while_people_submit_restores_to_the_whole_circle(
     assert len(before) <= kept < len(visitors.accepted)
     restored = visitors.accepted[:kept]
     # whatever was on its way when the copy was made arrives, and arrives once
-    wait_until(lambda: len(mails(embedded)) >= kept, "every mail", 30)
-    wait_until(lambda: people(embedded) >= kept, "every lead counted", 30)
+    wait_until(lambda: len(mails(embedded)) >= kept, "every mail")
+    wait_until(lambda: people(embedded) >= kept, "every lead counted")
     assert mails(embedded) == Counter(restored)
     assert people(embedded) == kept
     assert {known(embedded, address) for address in (restored[0], restored[-1])} == {200}
@@ -142,18 +150,22 @@ def test_a_dump_of_the_whole_database_goes_on_with_the_log_that_is_there(
     try:
         system.start()
         with Visitors(system.url) as visitors:
-            wait_until(lambda: len(visitors.accepted) >= 50, "fifty leads", 30)
+            wait_until(lambda: len(visitors.accepted) >= 50, "fifty leads")
             before = list(visitors.accepted)
             subprocess.run([programs / "pg_dump", "-Fc", "-f", dump, first], check=True)
             copied = len(visitors.accepted)
-            wait_until(lambda: len(visitors.accepted) >= copied + 20, "twenty more leads", 30)
-        wait_until(lambda: len(mails(system)) == len(visitors.accepted), "every mail", 60)
+            wait_until(lambda: len(visitors.accepted) >= copied + 20, "twenty more leads")
+        wait_until(lambda: len(mails(system)) == len(visitors.accepted), "every mail", 2 * PATIENCE)
         system.stop()
         subprocess.run([programs / "pg_restore", "--no-owner", "-d", second, dump], check=True)
         system.settings["BAITWELL_DATABASE_URL"] = second
         system.start()
-        wait_until(lambda: len(mails(system)) >= len(visitors.accepted), "every mail again", 60)
-        wait_until(lambda: people(system) >= len(visitors.accepted), "every lead counted", 60)
+        wait_until(
+            lambda: len(mails(system)) >= len(visitors.accepted), "every mail again", 2 * PATIENCE
+        )
+        wait_until(
+            lambda: people(system) >= len(visitors.accepted), "every lead counted", 2 * PATIENCE
+        )
         assert mails(system) == Counter(visitors.accepted)
         assert people(system) == len(visitors.accepted)
         ends = (before[0], before[-1], visitors.accepted[-1])
@@ -165,10 +177,10 @@ def test_a_dump_of_the_whole_database_goes_on_with_the_log_that_is_there(
         system.settings["BAITWELL_KAFKA_PREFIX"] = kafka.new_prefix()
         system.start()
         with Visitors(system.url, "later") as more:
-            wait_until(lambda: len(more.accepted) >= 5, "new leads", 30)
+            wait_until(lambda: len(more.accepted) >= 5, "new leads")
         everybody = visitors.accepted + more.accepted
-        wait_until(lambda: people(system) >= len(everybody), "new leads counted", 60)
-        wait_until(lambda: len(mails(system)) >= len(everybody), "their mails", 60)
+        wait_until(lambda: people(system) >= len(everybody), "new leads counted", 2 * PATIENCE)
+        wait_until(lambda: len(mails(system)) >= len(everybody), "their mails", 2 * PATIENCE)
         assert mails(system) == Counter(everybody)
         assert known(system, more.accepted[-1]) == 200
     finally:

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from tests.components.browser import Pages
-from tests.components.waiting import wait_until
+from tests.components.waiting import PATIENCE, wait_until
 from tests.e2e.camera import Camera
 from tests.e2e.systems import Embedded
 
@@ -32,8 +32,10 @@ async def test_a_first_visit_ends_in_the_mailbox(fresh: Embedded, pages: Pages) 
     await page.locator("input[name=email]").fill("first@people.example")
     await page.locator("main button").first.click()
     await page.wait_for_url("**/thanks?**")
-    with httpx.Client(base_url=fresh.url, headers=fresh.admin, trust_env=False) as admin:
-        wait_until(lambda: admin.get("/mailbox/messages").json()["items"], "the mail", 20)
+    with httpx.Client(
+        base_url=fresh.url, headers=fresh.admin, trust_env=False, timeout=PATIENCE
+    ) as admin:
+        wait_until(lambda: admin.get("/mailbox/messages").json()["items"], "the mail")
     await page.goto(f"{fresh.url}/login?next=/mailbox")
     await page.locator("input[name=key]").fill(fresh.admin_key)
     await page.locator("main button").click()
@@ -41,7 +43,7 @@ async def test_a_first_visit_ends_in_the_mailbox(fresh: Embedded, pages: Pages) 
     await camera.shoot(page, "mailbox")
     await page.locator("main").get_by_role("link").first.click()
     frame = page.frame_locator("iframe")
-    await frame.get_by_role("link").first.wait_for(timeout=20_000)
+    await frame.get_by_role("link").first.wait_for(timeout=60_000)
     await camera.shoot(page, "mail")
     async with page.context.expect_page() as opening:
         await frame.get_by_role("link").first.click()

@@ -13,6 +13,7 @@ import pytest
 
 from tests.components.browser import Pages
 from tests.components.smtp import SmtpServer
+from tests.components.waiting import PATIENCE
 from tests.e2e.api import Api
 from tests.e2e.camera import Camera
 from tests.e2e.chapters import answering, collecting, counting, looking, pushing
@@ -62,7 +63,7 @@ async def scene(
     """Nobody has come yet."""
     async with (
         Api(system) as api,
-        httpx.AsyncClient(base_url=system.url, trust_env=False, timeout=10) as public,
+        httpx.AsyncClient(base_url=system.url, trust_env=False, timeout=PATIENCE) as public,
     ):
         with site() as shop:
             camera = Camera(system.mode)

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
+from tests.components.waiting import PATIENCE
 from tests.e2e.systems import Embedded
 
 
@@ -22,12 +23,14 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedded]:
 @pytest.fixture
 def public(live: Embedded) -> Iterator[httpx.Client]:
     """Anybody."""
-    with httpx.Client(base_url=live.url, trust_env=False, timeout=10) as client:
+    with httpx.Client(base_url=live.url, trust_env=False, timeout=PATIENCE) as client:
         yield client
 
 
 @pytest.fixture
 def admin(live: Embedded) -> Iterator[httpx.Client]:
     """The operator."""
-    with httpx.Client(base_url=live.url, headers=live.admin, trust_env=False, timeout=10) as client:
+    with httpx.Client(
+        base_url=live.url, headers=live.admin, trust_env=False, timeout=PATIENCE
+    ) as client:
         yield client

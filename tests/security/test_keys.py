@@ -1,7 +1,5 @@
 """S13: keys that are revoked, of another scope or of another service, and a Host header that lies."""
 
-import time
-
 import httpx
 import pytest
 
@@ -67,12 +65,10 @@ def test_a_revoked_key_is_refused_within_seconds(live: Embedded, public: httpx.C
     listed = command("keys", "list", env=live.settings).stdout
     assert key not in listed
     [line] = [line for line in listed.splitlines() if line.endswith("for a day")]
-    begun = time.monotonic()
     assert command("keys", "revoke", line.split()[0], env=live.settings).returncode == 0
     wait_until(
         lambda: public.get("/v1/baits", headers=headers).status_code == 401, "the key ends", 15
     )
-    assert time.monotonic() - begun < 20
 
 
 def test_the_services_own_key_opens_nothing_from_outside(
@@ -130,7 +126,7 @@ def test_a_host_header_changes_no_link(
         items = checked(admin.get("/mailbox/messages", params={"limit": 100}))["items"]
         return next((item["id"] for item in items if item["recipient"] == email), None)
 
-    found = wait_until(mail, "the bait mail", 20)
+    found = wait_until(mail, "the bait mail")
     message = checked(admin.get(f"/mailbox/messages/{found}"))
     assert f"{live.url}/r/" in message["text"]
     assert "evil.example" not in str(message)

@@ -6,7 +6,7 @@ import sqlite3
 
 import httpx
 
-from tests.components.waiting import wait_until
+from tests.components.waiting import PATIENCE, wait_until
 from tests.e2e.systems import Embedded
 from tests.security.hostile import checked
 
@@ -42,7 +42,7 @@ def press(admin: httpx.Client, email: str) -> None:
                 return next(word for word in text.split() if "/r/" in word)
         return ""
 
-    assert admin.post(wait_until(link, "the bait mail", 20)).status_code == 200
+    assert admin.post(wait_until(link, "the bait mail")).status_code == 200
 
 
 def test_a_known_address_gets_the_same_bytes_as_an_unknown_one(
@@ -106,7 +106,7 @@ def test_personal_data_is_in_no_log_metric_or_other_topic(
 
 
 def _waiting(live: Embedded) -> int:
-    metrics = httpx.get(f"{live.url}/metrics", trust_env=False).text
+    metrics = httpx.get(f"{live.url}/metrics", trust_env=False, timeout=PATIENCE).text
     rows = re.findall(r"^baitwell_consumer_lag_records\{[^}]*\} ([0-9.]+)", metrics, re.MULTILINE)
     return int(sum(float(row) for row in rows))
 

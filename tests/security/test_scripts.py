@@ -9,7 +9,7 @@ import pytest
 from playwright.async_api import Page, Response
 
 from tests.components.browser import Pages
-from tests.components.waiting import wait_until
+from tests.components.waiting import PATIENCE, wait_until
 from tests.e2e.site import site
 from tests.e2e.systems import Embedded
 from tests.security.hostile import FILE_NAME, LONG, SHORT, SLUG, bait, checked, lead, template
@@ -71,10 +71,12 @@ class Watch:
 @pytest.fixture(scope="module")
 def poisoned(live: Embedded) -> dict[str, str]:
     """The system with payloads in every field; the ids of what pages are about."""
-    with httpx.Client(base_url=live.url, headers=live.admin, trust_env=False, timeout=10) as admin:
+    with httpx.Client(
+        base_url=live.url, headers=live.admin, trust_env=False, timeout=PATIENCE
+    ) as admin:
         checked(admin.post("/v1/baits", json=bait()))
         checked(admin.post(f"/v1/baits/{SLUG}/leads", json=lead(EMAIL)))
-        mail = wait_until(lambda: _mail(admin, EMAIL), "the bait mail", 20)
+        mail = wait_until(lambda: _mail(admin, EMAIL), "the bait mail")
         link = next(
             word
             for word in checked(admin.get(f"/mailbox/messages/{mail}"))["text"].split()
@@ -82,7 +84,7 @@ def poisoned(live: Embedded) -> dict[str, str]:
         )
         opened = admin.post(link)
         assert opened.status_code == 200
-        profile = wait_until(lambda: _profile(admin), "the profile", 20)
+        profile = wait_until(lambda: _profile(admin), "the profile")
         checked(
             admin.post(
                 f"/v1/profiles/{profile}/consents",
@@ -103,7 +105,7 @@ def poisoned(live: Embedded) -> dict[str, str]:
         campaign = _campaign(live, admin)
         files = {"file": (FILE_NAME, b"<script>alert(1)</script>", "text/html")}
         checked(admin.post(f"/v1/baits/{SLUG}/resource", files=files, headers={"if-match": "*"}))
-        marketing = wait_until(lambda: _mail(admin, EMAIL, but=mail), "the campaign's mail", 30)
+        marketing = wait_until(lambda: _mail(admin, EMAIL, but=mail), "the campaign's mail")
     return {
         "profile": profile,
         "campaign": campaign,
@@ -229,7 +231,7 @@ async def test_the_script_on_other_sites_draws_texts_as_texts(
 
 def test_a_file_is_only_ever_saved(live: Embedded, poisoned: dict[str, str]) -> None:
     """An uploaded page is not drawn in our name, whatever it is called."""
-    with httpx.Client(base_url=live.url, trust_env=False) as public:
+    with httpx.Client(base_url=live.url, trust_env=False, timeout=PATIENCE) as public:
         opened = public.post(poisoned["link"])
         path = next(part for part in opened.text.split('"') if "/file" in part)
         given = public.get(path.partition("url=")[2] or path)

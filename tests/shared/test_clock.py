@@ -14,6 +14,7 @@ from services.shared.clock import (
     from_micros,
     to_micros,
 )
+from tests.components.waiting import PATIENCE
 
 
 @pytest.mark.parametrize(
@@ -34,7 +35,7 @@ async def test_real_clocks_wait_for_an_event_or_the_time(clock: Clock) -> None:
     event = asyncio.Event()
     assert not await clock.wait(event, 0.01)
     asyncio.get_running_loop().call_soon(event.set)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         assert await clock.wait(event, 60)
         assert await clock.wait(event, 0)
     before = clock.monotonic()

@@ -14,7 +14,7 @@ from services.shared.database.base import Work
 from services.shared.database.sqlite import SqliteDatabase
 from services.shared.errors import Conflict, DatabaseUnavailable, Problem, Unavailable
 from services.shared.group_commit import GroupCommit
-from tests.components.waiting import eventually
+from tests.components.waiting import PATIENCE, eventually
 
 metadata = MetaData()
 WORDS = Table("words", metadata, Column("word", String, primary_key=True))
@@ -71,7 +71,7 @@ async def words(database: CountingDatabase) -> set[str]:
 
 
 async def together(commit: GroupCommit[str, str], items: Sequence[str]) -> list[Any]:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         return await asyncio.gather(*map(commit.submit, items), return_exceptions=True)
 
 
@@ -85,7 +85,7 @@ async def test_many_share_one_transaction_and_each_gets_its_answer(
 
 
 async def test_one_after_the_other_is_answered_at_once(commit: GroupCommit[str, str]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         for number in range(20):
             assert await commit.submit(f"w{number}") == f"W{number}"
 
@@ -134,7 +134,7 @@ async def test_when_too_many_wait_the_next_is_refused_and_the_others_are_not(
         await commit.submit("one too many")
     assert refused.value.retry_after is not None
     database.open.set()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         assert await asyncio.gather(*waiting) == [item.upper() for item in items]
     assert await words(database) == set(items)
 
@@ -158,7 +158,7 @@ async def test_who_goes_away_harms_nobody(
     await eventually(lambda: database.batches, "the batch is being written")
     first.cancel()
     database.open.set()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         assert await second == "B"
 
 

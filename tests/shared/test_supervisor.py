@@ -4,7 +4,7 @@ import asyncio
 
 from services.shared.clock import SystemClock, VirtualClock
 from services.shared.runner.supervisor import BackgroundTask, Supervisor
-from tests.components.waiting import eventually
+from tests.components.waiting import PATIENCE, eventually
 
 
 async def turn(clock: VirtualClock, seconds: float) -> None:
@@ -107,7 +107,7 @@ async def test_stopping_waits_for_what_ends_and_cancels_what_does_not() -> None:
     supervisor.start(BackgroundTask("tidy", tidy))
     supervisor.start(BackgroundTask("deaf", deaf))
     await asyncio.sleep(0)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         await supervisor.stop()
     assert finished == ["tidy", "cancelled"]
 

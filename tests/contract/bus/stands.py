@@ -16,7 +16,7 @@ from services.shared.bus.sqlite import SqliteBus
 from services.shared.clock import SystemClock
 from services.shared.events import Record
 from tests.components.kafka import SCRIPT
-from tests.components.waiting import eventually
+from tests.components.waiting import PATIENCE, eventually
 from tests.contract.bus.readers import Reader, Store
 
 TOPICS = ("leads", "views", "profiles")
@@ -152,7 +152,7 @@ async def collect(
 ) -> list[Record]:
     """Read and apply until there is enough; what was applied."""
     records: list[Record] = []
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(PATIENCE):
         while not enough(records):
             for batch in await subscription.fetch(1000, 0.5):
                 if reader.apply(batch):
@@ -170,7 +170,7 @@ async def has_joined(*members: Subscription) -> frozenset[Partition]:
         union = frozenset().union(*shares)
         return union if all(shares) and len(union) == sum(map(len, shares)) else None
 
-    found = await eventually(shared, "every member reads something", 15)
+    found = await eventually(shared, "every member reads something")
     assert found is not None
     return found
 

@@ -2,13 +2,12 @@
 
 import asyncio
 import threading
-import time
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 from services.shared.bus import Batch, Bus, Subscription
 from services.shared.events import Record
-from tests.components.waiting import eventually
+from tests.components.waiting import PATIENCE, eventually
 from tests.contract.bus.readers import Reader, Store, new_key, numbered, values
 from tests.contract.bus.stands import Stand, collect, has_joined, new_group
 
@@ -68,7 +67,7 @@ async def test_who_joins_takes_a_share_and_gives_it_back_on_leaving(stand: Stand
 
     comes = Reader(store)
     coming = await bus.subscribe(group, "comes", BOTH, comes.positions)
-    await eventually(coming.assigned, "the second member reads something", 15)
+    await eventually(coming.assigned, "the second member reads something")
     assert await has_joined(staying, coming) == alone
     enough = await say()
     await asyncio.gather(
@@ -77,11 +76,9 @@ async def test_who_joins_takes_a_share_and_gives_it_back_on_leaving(stand: Stand
     )
 
     await coming.close()
-    left_at = time.monotonic()
     enough = await say()
     await collect(staying, stays, lambda _: len(store.effects) >= enough)
     assert staying.assigned() == alone
-    assert time.monotonic() - left_at < 10
     for key in keys:
         told = [int(value or b"") for name, value in store.effects if name == key]
         assert sorted(told) == [0, 0, 1, 1, 2, 2]
@@ -117,10 +114,10 @@ async def test_a_paused_partition_is_silent_until_seek(stand: Stand, bus: Bus) -
     assert values(records, paused) == []
     assert await member.fetch(100, 0.3) == []
 
-    waiting = asyncio.ensure_future(member.fetch(100, 30.0))
+    waiting = asyncio.ensure_future(member.fetch(100, 600.0))
     await asyncio.sleep(0)
     await member.seek(partition)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         (batch,) = await waiting
     assert values(batch.records, paused) == [1, 2, 3]
 
@@ -131,7 +128,7 @@ async def test_restart_goes_on_at_the_stored_positions(stand: Stand, bus: Bus) -
     await bus.publish(numbered("leads", key, 6))
     member = await bus.subscribe(new_group(), "a", ["leads"], reader.positions)
     records: list[Record] = []
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(PATIENCE):
         while not records:
             for batch in await member.fetch(3, 1.0):
                 assert reader.apply(batch)
@@ -170,7 +167,7 @@ class Sleeper:
 
 
 async def _first_batch(member: Subscription) -> Batch:
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(PATIENCE):
         while not (batches := await member.fetch(2, 1.0)):
             pass
     return batches[0]

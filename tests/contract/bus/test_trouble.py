@@ -1,13 +1,13 @@
 """The log goes away, is closed in the middle of things, or is asked for what it can't do."""
 
 import asyncio
-import time
 
 import pytest
 
 from services.shared.bus import Bus, BusUnavailable, MessageTooLarge
 from services.shared.bus.base import MAX_BYTES
 from services.shared.events import Message
+from tests.components.waiting import PATIENCE
 from tests.contract.bus.readers import Reader, Store, new_key, numbered, values
 from tests.contract.bus.stands import (
     Outage,
@@ -24,10 +24,10 @@ async def test_closing_a_subscription_ends_its_waiting_fetch(stand: Stand, bus: 
     reader = Reader(await stand.store(bus))
     member = await bus.subscribe(new_group(), "a", ["leads"], reader.positions)
     await has_joined(member)
-    waiting = asyncio.ensure_future(member.fetch(10, 30.0))
+    waiting = asyncio.ensure_future(member.fetch(10, 600.0))
     await asyncio.sleep(0)
     await member.close()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         assert await waiting == []
     assert member.assigned() == frozenset()
     with pytest.raises(BusUnavailable):
@@ -38,10 +38,10 @@ async def test_closing_the_bus_ends_everything_in_bounded_time(stand: Stand, bus
     reader = Reader(await stand.store(bus))
     member = await bus.subscribe(new_group(), "a", ["leads"], reader.positions)
     await has_joined(member)
-    waiting = asyncio.ensure_future(member.fetch(10, 30.0))
+    waiting = asyncio.ensure_future(member.fetch(10, 600.0))
     saying = [asyncio.ensure_future(bus.publish(numbered("leads", new_key(), 50))) for _ in "abc"]
     await asyncio.sleep(0)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         await bus.close()
         outcomes = await asyncio.gather(waiting, *saying, return_exceptions=True)
     assert isinstance(outcomes[0], list)
@@ -61,15 +61,13 @@ async def test_a_log_that_went_away_says_so_and_goes_on_when_it_is_back(outage: 
     await collect(member, reader, lambda found: len(found) >= 3)
 
     await outage.begin()
-    begun = time.monotonic()
-    with pytest.raises(BusUnavailable):
-        await bus.publish(numbered("leads", key, 3, 3))
-    with pytest.raises(BusUnavailable):
-        await bus.publish(numbered("leads", key, 3, 3))
-    assert time.monotonic() - begun < 10
+    for _ in range(2):
+        with pytest.raises(BusUnavailable):
+            async with asyncio.timeout(PATIENCE):
+                await bus.publish(numbered("leads", key, 3, 3))
     await outage.end()
 
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         while True:
             try:
                 await bus.publish(numbered("leads", key, 3, 3))

@@ -9,7 +9,8 @@ import pytest
 
 from services.push.channels.base import MAX_WINDOW
 from services.push.channels.base import OutcomeClass as Class
-from tests.contract.channels.rigs import CAN_HAPPEN, CANARY, CLOSE_SECONDS, Rig
+from tests.components.waiting import PATIENCE
+from tests.contract.channels.rigs import CAN_HAPPEN, CANARY, Rig
 
 
 def able(*troubles: str) -> pytest.MarkDecorator:
@@ -54,7 +55,7 @@ class TestDelivery:
 
         connection = await rig.channel.connect(go_on)
         connection.submit(rig.message())
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             await done.wait()
         await connection.close()
         assert len(rig.received()) == 30
@@ -179,7 +180,7 @@ class TestClose:
         for message in waiting:
             connection.submit(message)
         await rig.took(1)
-        async with asyncio.timeout(CLOSE_SECONDS + 5):
+        async with asyncio.timeout(PATIENCE):
             await connection.close()
         assert len(rig.results) == 9
         results = {result.delivery_id: result.outcome for result in rig.results}

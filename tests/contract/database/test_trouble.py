@@ -13,6 +13,7 @@ from services.shared.database import Database, Work
 from services.shared.database.disk import sync_seconds
 from services.shared.database.sqlite import SqliteDatabase
 from services.shared.errors import DatabaseUnavailable, SetupError
+from tests.components.waiting import PATIENCE
 from tests.contract.database.stands import NOTES, Outage, PostgresStand, SqliteStand, names, note
 
 BIG = "x" * 200_000
@@ -24,14 +25,12 @@ async def test_a_database_that_went_away_says_so_and_goes_on_when_it_is_back(
     database = outage.stand.database
     await database.transaction(note("before"))
     outage.begin()
-    begun = time.monotonic()
     for name in ("lost", "lost too"):
         with pytest.raises(DatabaseUnavailable):
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(PATIENCE):
                 await _patient(database, name)
-    assert time.monotonic() - begun < 20
     outage.end()
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         while True:
             try:
                 await database.transaction(note("after", document=BIG))
@@ -88,6 +87,7 @@ async def test_a_deadlock_is_tried_again_until_both_are_through(postgres_url: st
     for name in ("a", "b"):
         await database.transaction(note(name, document=0))
     runs = 0
+    locked: set[str] = set()
 
     def crossing(first: str, second: str) -> Work[None]:
         def work(session: Session) -> None:
@@ -100,7 +100,9 @@ async def test_a_deadlock_is_tried_again_until_both_are_through(postgres_url: st
                 session.execute(
                     NOTES.update().where(NOTES.c.name == name).values(document=row.document + 1)
                 )
-                session.connection().exec_driver_sql("SELECT pg_sleep(0.2)")
+                locked.add(name)
+                while len(locked) < 2:  # each holds what the other is going to ask for
+                    session.connection().exec_driver_sql("SELECT pg_sleep(0.01)")
 
         return work
 
@@ -189,7 +191,7 @@ async def test_a_writer_that_dies_fails_its_request_and_no_other(tmp_path: Path)
 
     dying = asyncio.ensure_future(_outcome(stand.database, dies))
     following = asyncio.ensure_future(stand.database.transaction(note("after")))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         assert isinstance(await dying, SystemExit)
         await following
     assert await stand.database.read(names) == ["after"]
@@ -210,7 +212,7 @@ async def test_the_writer_thread_leaves_the_loop_free(tmp_path: Path) -> None:
     turns = 0
 
     def slow(session: Session) -> int:
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + PATIENCE
         while turns < 20 and time.monotonic() < deadline:
             time.sleep(0.001)
         return turns

@@ -31,7 +31,7 @@ from services.shared.outbox import OUTBOX
 from services.shared.runner import parked
 from services.shared.runner.consumer import ConsumerRunner, ConsumerSpec
 from services.shared.telemetry import Telemetry
-from tests.components.waiting import eventually
+from tests.components.waiting import PATIENCE, eventually
 
 metadata = MetaData()
 EFFECTS = Table(
@@ -191,7 +191,7 @@ class Stand(ABC):
             yield stop
         finally:
             stop.set()
-            await asyncio.wait_for(asyncio.gather(*tasks), 20)
+            await asyncio.wait_for(asyncio.gather(*tasks), PATIENCE)
 
     async def at_the_end(self) -> None:
         """Let the consumer begin at the newest record: a log of another test is none of this one's."""
@@ -222,7 +222,7 @@ class Stand(ABC):
         )
         return {key: [number for found, number in rows if found == key] for key in keys}
 
-    async def until(self, key: str, numbers: Sequence[int], seconds: float = 15.0) -> None:
+    async def until(self, key: str, numbers: Sequence[int], seconds: float = PATIENCE) -> None:
         """Wait until the effects of a key are these."""
         deadline = asyncio.get_running_loop().time() + seconds
         found: list[int] = []
@@ -236,7 +236,7 @@ class Stand(ABC):
     async def parked(self) -> list[Any]:
         return list(await self.database._inner.read(lambda s: parked.listing(s, 1000)))
 
-    async def until_parked(self, number: int, seconds: float = 15.0) -> list[Any]:
+    async def until_parked(self, number: int, seconds: float = PATIENCE) -> list[Any]:
         deadline = asyncio.get_running_loop().time() + seconds
         while len(rows := await self.parked()) < number:
             assert asyncio.get_running_loop().time() < deadline, f"{len(rows)} parked"
@@ -307,4 +307,4 @@ class Scaled(Stand):
 
 
 async def until(condition: Callable[[], Any], what: str) -> Any:
-    return await eventually(condition, what, 15.0)
+    return await eventually(condition, what)

@@ -11,6 +11,7 @@ from services.shared.events.leads import LeadVerified
 from services.shared.events.profiles import LogMarker
 from services.shared.ids import derived
 from services.shared.runner import positions
+from tests.components.waiting import PATIENCE
 from tests.contract.runner.stands import EFFECTS, TOPICS, Stand, lead, new_key, until
 
 
@@ -68,7 +69,7 @@ async def test_a_zombie_that_wakes_up_acts_on_nothing(stand: Stand) -> None:
     undead = asyncio.ensure_future(zombie.run(stop))
     await until(lambda: zombie._at, "the zombie has joined")
     await stand.bus.publish([lead(key, number) for number in range(3)])
-    await asyncio.wait_for(asleep.wait(), 15)
+    await asyncio.wait_for(asleep.wait(), PATIENCE)
 
     async def succeed() -> None:
         successor = stand.runner("a", bus=await stand.another_bus())
@@ -84,7 +85,7 @@ async def test_a_zombie_that_wakes_up_acts_on_nothing(stand: Stand) -> None:
     await succeed()
     wakes.set()
     stop.set()
-    await asyncio.wait_for(undead, 20)
+    await asyncio.wait_for(undead, PATIENCE)
     assert await stand.effects(key) == {key: [0, 1, 2]}
 
 

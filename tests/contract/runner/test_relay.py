@@ -10,6 +10,7 @@ from services.shared import outbox
 from services.shared.bus import BusUnavailable, MessageTooLarge
 from services.shared.events import Message
 from services.shared.outbox import Relay
+from tests.components.waiting import PATIENCE
 from tests.contract.runner.stands import Stand, lead, new_key, until
 
 
@@ -29,7 +30,7 @@ def numbers(messages: list[Message], key: str) -> list[int]:
 
 
 async def drained(stand: Stand) -> None:
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(PATIENCE):
         while await stand.in_outbox():  # noqa: ASYNC110  what waits is another process's table
             await asyncio.sleep(0.02)
 
@@ -43,7 +44,7 @@ async def test_what_is_said_is_relayed_in_order_and_deleted(stand: Stand) -> Non
     await drained(stand)
     stop.set()
     running.wake()
-    await asyncio.wait_for(task, 5)
+    await asyncio.wait_for(task, PATIENCE)
     for key in (one, other):
         assert numbers(stand.bus.published, key) == list(range(30))
     assert running.published == 60
@@ -57,7 +58,7 @@ async def test_a_commit_wakes_the_relay_at_once(stand: Stand) -> None:
     await until(lambda: numbers(stand.bus.published, key) == [0], "the first is relayed")
     stop.set()
     running.wake()
-    await asyncio.wait_for(task, 5)
+    await asyncio.wait_for(task, PATIENCE)
 
 
 async def test_what_is_undone_is_never_said(stand: Stand) -> None:
@@ -136,7 +137,7 @@ async def test_while_the_log_is_away_the_outbox_grows_and_drains_afterwards(stan
     await drained(stand)
     stop.set()
     running.wake()
-    await asyncio.wait_for(task, 5)
+    await asyncio.wait_for(task, PATIENCE)
     assert numbers(stand.bus.published, key) == list(range(10))
     assert await stand.database.read(outbox.state) == outbox.OutboxState(0, None)
 
@@ -164,7 +165,7 @@ async def test_while_the_database_is_away_the_relay_waits(stand: Stand) -> None:
     stand.database.away = True
     stop.set()
     running.wake()
-    await asyncio.wait_for(task, 5)  # it can't give the lease back: that runs out
+    await asyncio.wait_for(task, PATIENCE)  # it can't give the lease back: that runs out
 
 
 async def test_a_message_that_the_log_would_never_take_is_refused_when_it_is_said(

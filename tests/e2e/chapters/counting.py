@@ -9,6 +9,7 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.components.prometheus import Prometheus
+from tests.components.waiting import PATIENCE
 from tests.e2e.api import JSON, until
 from tests.e2e.book import Book, Place
 from tests.e2e.chapters.collecting import COUPON, REPORT
@@ -68,7 +69,7 @@ def _wanted(book: Book) -> str:
 
 async def series(scene: Scene) -> Counter[Place]:
     """`baitwell_funnel_total` of metrics' own port, without the channel."""
-    async with httpx.AsyncClient(trust_env=False) as client:
+    async with httpx.AsyncClient(trust_env=False, timeout=PATIENCE) as client:
         answer = await client.get(f"http://{scene.system.targets['metrics']}/metrics")
     counted: Counter[Place] = Counter()
     for family in text_string_to_metric_families(answer.text):
@@ -114,9 +115,9 @@ async def prometheus_agrees(scene: Scene, start: Any) -> None:
             found[place] += int(value)
         return found == scene.book.counts
 
-    await server.until(query, agrees, seconds=30)
+    await server.until(query, agrees)
     for where, expression in expressions(ROOT / "deploy" / "grafana"):
         try:
-            await server.until(expression, seconds=30)
+            await server.until(expression)
         except AssertionError as error:
             raise AssertionError(f"{where} stays empty: {expression}") from error

@@ -120,7 +120,7 @@ async def make_template(scene: Scene) -> JSON:
     )
     assert for_ann["subject"] == "安，新茶到了"
     tried = await scene.api.post(f"{path}/test", {"address": OPERATOR})
-    received = await scene.inbox.arrived(to=OPERATOR, seconds=20)
+    received = await scene.inbox.arrived(to=OPERATOR)
     assert "新茶到了" in read(received[0]).subject
     decision = await until(
         lambda: scene.api.get(f"/v1/deliveries/{tried['delivery_id']}"),

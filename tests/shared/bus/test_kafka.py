@@ -7,7 +7,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -22,7 +21,7 @@ from services.shared.clock import SystemClock
 from services.shared.errors import SetupError
 from services.shared.events import TOPICS
 from tests.components.kafka import SCRIPT, Broker
-from tests.components.waiting import eventually
+from tests.components.waiting import PATIENCE, eventually
 from tests.contract.bus.readers import Reader, Store, new_key, numbered, values
 from tests.contract.bus.stands import FAST, collect, has_joined, new_group
 
@@ -141,7 +140,7 @@ async def test_what_strangers_wrote_is_read_too(
 async def test_who_closes_hands_over_long_before_its_session_ends(
     kafka: Broker, kafka_prefix: str, store: Store
 ) -> None:
-    patient = KafkaTimes(session=60.0, heartbeat=0.2)
+    patient = KafkaTimes(session=600.0, heartbeat=0.2)
     bus = KafkaBus(kafka.bootstrap, SystemClock(), prefix=kafka_prefix, times=patient)
     await bus.start(["leads"])
     store.put(await bus.ends(["leads"]))
@@ -151,7 +150,7 @@ async def test_who_closes_hands_over_long_before_its_session_ends(
     ]
     everything = await has_joined(*members)
     await members[0].close()
-    await eventually(lambda: members[1].assigned() == everything, "the other reads all", 15)
+    await eventually(lambda: members[1].assigned() == everything, "the other reads all")
     await bus.close()
 
 
@@ -161,11 +160,10 @@ class TestOutage:
             unused.bind(("127.0.0.1", 0))
             port = unused.getsockname()[1]
         bus = KafkaBus(f"127.0.0.1:{port}", SystemClock(), times=HASTY)
-        begun = time.monotonic()
-        with pytest.raises(BusUnavailable):
-            await bus.start(["leads"])
-        await bus.close()
-        assert time.monotonic() - begun < 5
+        async with asyncio.timeout(PATIENCE):
+            with pytest.raises(BusUnavailable):
+                await bus.start(["leads"])
+            await bus.close()
 
     @pytest.mark.needs_kafka
     async def test_a_frozen_broker_fails_what_asks_and_nothing_is_lost(
@@ -185,7 +183,7 @@ class TestOutage:
         with pytest.raises(BusUnavailable):
             await bus.ends(["leads"])
         broker.signal(signal.SIGCONT)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE):
             while True:
                 try:
                     await bus.publish(numbered("leads", key, 3))
@@ -208,12 +206,11 @@ class TestOutage:
         await has_joined(member)
         broker.signal(signal.SIGSTOP)
         saying = asyncio.ensure_future(bus.publish(numbered("leads", "k", 5)))
-        waiting = asyncio.ensure_future(member.fetch(10, 60.0))
+        waiting = asyncio.ensure_future(member.fetch(10, 600.0))
         await asyncio.sleep(0)
-        begun = time.monotonic()
-        await bus.close()
-        outcomes = await asyncio.gather(saying, waiting, return_exceptions=True)
-        assert time.monotonic() - begun < 8
+        async with asyncio.timeout(PATIENCE):
+            await bus.close()
+            outcomes = await asyncio.gather(saying, waiting, return_exceptions=True)
         assert isinstance(outcomes[0], BusUnavailable)
         assert outcomes[1] == []
         assert asyncio.all_tasks() <= before

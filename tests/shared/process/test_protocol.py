@@ -8,6 +8,7 @@ import pytest
 from starlette.types import Receive, Scope, Send
 
 from services.shared.process.serve import listen, serve
+from tests.components.waiting import PATIENCE
 
 
 async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -38,7 +39,7 @@ async def serving() -> AsyncIterator[int]:
     listener = listen("127.0.0.1", 0)
     ready, stop = asyncio.Event(), asyncio.Event()
     server = asyncio.create_task(serve(app, listener, ready.set, stop))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         await ready.wait()
         yield listener.getsockname()[1]
         stop.set()
