@@ -72,14 +72,6 @@ def program(
             process.kill()
 
 
-def first_start(data: Path) -> None:
-    """Start a system once on a new data directory: schemas and secrets are made."""
-    port = free_port()
-    environment = {"BAITWELL_DATA": str(data), "BAITWELL_PORT": str(port)}
-    with program(["services", "run"], f"http://127.0.0.1:{port}/health/ready", **environment):
-        pass
-
-
 @dataclass
 class Embedded:
     """A running one-process system."""
@@ -122,47 +114,93 @@ class Embedded:
         )
         return int(sum(float(value) for value in found))
 
+    def quiet(self, seconds: float = 300) -> None:
+        """Wait until there is nothing to handle or to publish."""
+        end = time.monotonic() + seconds
+        while self.lag():
+            if time.monotonic() > end:
+                raise RuntimeError(f"there is work left after {seconds:g} s")
+            time.sleep(0.05)
+
+    def processor(self) -> float:
+        """Seconds of processor time that the process has taken."""
+        words = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
+
     def memory(self) -> float:
         """Resident memory in MB (10^6 bytes)."""
         pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
+    def peak_memory(self) -> float:
+        """The most resident memory that it ever had, in MB."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        found = re.search(r"^VmHWM:\s+(\d+) kB", status, re.MULTILINE)
+        assert found is not None
+        return int(found[1]) * 1024 / 1e6
+
+
+def first_start(data: Path) -> str:
+    """Start a system once on a new data directory: schemas and secrets are made. The admin key."""
+    with running(data) as system:
+        return system.key
+
 
 @contextlib.contextmanager
 def embedded(
-    prepare: Callable[[Path], None] | None = None, **environment: str
+    prepare: Callable[[Path], str] | None = None, **environment: str
 ) -> Iterator[Embedded]:
-    """A fresh one-process system with the product's defaults; `prepare` may fill its data first."""
+    """A fresh one-process system with the product's defaults.
+
+    `prepare` may fill its data first; it gives the admin key, or "" when none was made yet.
+    """
+    with scratch() as folder:
+        key = prepare(folder / "data") if prepare is not None else ""
+        with running(folder / "data", key, **environment) as system:
+            yield system
+
+
+@contextlib.contextmanager
+def scratch() -> Iterator[Path]:
+    """A folder under `build/` until the block ends."""
     BUILD.mkdir(exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="bench-", dir=BUILD)).resolve()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def running(data: Path, key: str = "", **environment: str) -> Iterator[Embedded]:
+    """A one-process system with the product's defaults on `data`. `key`: what its first start printed."""
     port = free_port()
-    if prepare is not None:
-        prepare(folder / "data")
+    data.parent.mkdir(parents=True, exist_ok=True)
+    banner = data.parent / "banner"
     begun = time.perf_counter()
     process = subprocess.Popen(
         [sys.executable, "-m", "services", "run"],
         env={
             **inherited(),
-            "BAITWELL_DATA": str(folder / "data"),
+            "BAITWELL_DATA": str(data),
             "BAITWELL_PORT": str(port),
             "BAITWELL_PUBLIC_URL": f"http://localhost:{port}",
             **environment,
         },
-        stdout=(folder / "banner").open("w"),
-        stderr=(folder / "log").open("w"),
+        stdout=banner.open("w"),
+        stderr=(data.parent / "log").open("w"),
         text=True,
     )
     try:
         wait_http(f"http://127.0.0.1:{port}/health/ready", process)
         seconds = time.perf_counter() - begun
-        yield Embedded(port, folder / "data", process, _key(folder / "banner"), seconds)
+        yield Embedded(port, data, process, key or _key(banner), seconds)
     finally:
         process.send_signal(signal.SIGTERM)
         try:
             process.wait(15)
         except subprocess.TimeoutExpired:
             process.kill()
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _key(banner: Path) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from bench.figures import mails
 from bench.figures.submissions import SLUG, load, make_bait
 from bench.people import make_people
+from bench.report import Figure, Report
 from bench.system import BUILD, Embedded, embedded
 
 RATE = 200.0
@@ -23,10 +24,7 @@ def crowded(recipients: int) -> dict[str, float]:
         with (
             mails.sink(record) as port,
             embedded(
-                lambda data: make_people(data, recipients),
-                BAITWELL_SMTP_URL=f"smtp://127.0.0.1:{port}?tls=never",
-                BAITWELL_QUIET_START="00:00",
-                BAITWELL_QUIET_END="00:00",
+                lambda data: make_people(data, recipients), **mails.sending_to(port)
             ) as system,
         ):
             segment = mails.wait_for_people(system, recipients)
@@ -81,3 +79,12 @@ def _until_sent(system: Embedded, sent: _Sent, mails_sent: int) -> float:
         most = max(most, system.memory())
         time.sleep(0.02)
     return most
+
+
+def p12(report: Report, runs: int) -> None:
+    """Submissions while a campaign runs, and the campaign's memory."""
+    found = [crowded(mails.recipients()) for _ in range(min(runs, 3))]
+    quiet = [run["P12.quiet"] for run in found]
+    note = "p99 at 200 posts a second; the reference is the same when quiet"
+    report.add(Figure("P12", "ms", [run["P12"] for run in found], quiet, note=note))
+    report.add(Figure("P2m", "MB", [run["P2m"] for run in found], note="over idle"))

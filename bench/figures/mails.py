@@ -11,19 +11,25 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from bench.people import make_people
 from bench.reference import plain as texts
+from bench.report import Figure, Report
 from bench.system import BUILD, Embedded, embedded
 from services.push.channels.email.dkim.keys import new_key
 
 ROUND_TRIP = 0.05
 FAR_CONNECTIONS = 100
 
+QUICK_RECIPIENTS = 20_000
+_RECIPIENTS = 100_000
 _SETTLE_SECONDS = 300
 _SEND_SECONDS = 600
+
+Measure = Callable[[], float]
 
 
 @contextlib.contextmanager
@@ -83,22 +89,27 @@ def campaign(recipients: int, *options: str, **settings: str) -> float:
         with (
             sink(record, *options) as port,
             embedded(
-                lambda data: make_people(data, recipients),
-                BAITWELL_SMTP_URL=f"smtp://127.0.0.1:{port}?tls=never",
-                BAITWELL_QUIET_START="00:00",
-                BAITWELL_QUIET_END="00:00",
-                **settings,
+                lambda data: make_people(data, recipients), **sending_to(port), **settings
             ) as system,
         ):
             segment = wait_for_people(system, recipients)
             start_campaign(system, segment)
-            seconds = _measure(record, recipients)
+            seconds = wait_for_mails(record, recipients)
         found = [line.split("\t")[1] for line in record.read_text().splitlines()]
         if len(found) != recipients or len(set(found)) != recipients:
             raise RuntimeError(f"{len(found)} mails to {len(set(found))} of {recipients} people")
         return recipients / seconds
     finally:
         record.unlink(missing_ok=True)
+
+
+def sending_to(port: int) -> dict[str, str]:
+    """The settings of a system that mails to a sink, at any hour."""
+    return {
+        "BAITWELL_SMTP_URL": f"smtp://127.0.0.1:{port}?tls=never",
+        "BAITWELL_QUIET_START": "00:00",
+        "BAITWELL_QUIET_END": "00:00",
+    }
 
 
 def wait_for_people(system: Embedded, recipients: int) -> str:
@@ -129,7 +140,7 @@ def start_campaign(system: Embedded, segment: str) -> None:
         "POST",
         "/v1/templates",
         {
-            "name": "Catalogue",
+            "name": f"Catalogue {time.time_ns()}",
             "variables": variables,
             "default_language": "en",
             "contents": {"en": {"subject": texts.SUBJECT, "text": text, "html": html}},
@@ -143,8 +154,8 @@ def start_campaign(system: Embedded, segment: str) -> None:
     system.call("POST", f"/v1/campaigns/{made['id']}/start")
 
 
-def _measure(record: Path, recipients: int) -> float:
-    """Seconds from the first to the last mail at the sink."""
+def wait_for_mails(record: Path, recipients: int) -> float:
+    """Wait for so many mails at the sink; the seconds from the first to the last."""
     first = 0.0
     seen = 0
     end = time.monotonic() + _SEND_SECONDS
@@ -158,3 +169,35 @@ def _measure(record: Path, recipients: int) -> float:
                 return now - first
             time.sleep(0.005)
     raise RuntimeError(f"{seen} of {recipients} mails arrived")
+
+
+def recipients() -> int:
+    """How many people a campaign goes to: `RECIPIENTS`."""
+    return int(os.environ.get("RECIPIENTS", _RECIPIENTS))
+
+
+def _compared(report: Report, name: str, runs: int, plainly: Measure, ours: Measure) -> None:
+    """Campaign mails against plain, turn by turn; three runs where one is long."""
+    if recipients() > QUICK_RECIPIENTS:
+        runs = min(runs, 3)
+    references, found = [], []
+    for _ in range(runs):
+        references.append(plainly())
+        found.append(ours())
+    report.add(Figure(name, "1/s", found, references, note=f"{recipients():,} people"))
+
+
+def p2(report: Report, runs: int) -> None:
+    """Campaign mails."""
+    _compared(report, "P2", runs, lambda: plain(5.0), lambda: campaign(recipients()))
+
+
+def p2r(report: Report, runs: int) -> None:
+    """The same over a round trip of 50 ms, both with 100 connections."""
+    far = partial(plain, 5.0, delay=ROUND_TRIP, connections=FAR_CONNECTIONS)
+    _compared(report, "P2r", runs, far, lambda: far_campaign(recipients()))
+
+
+def p2d(report: Report, runs: int) -> None:
+    """The same with an RSA signature on every mail; plain has none."""
+    _compared(report, "P2d", runs, lambda: plain(5.0), lambda: signed_campaign(recipients()))

@@ -1,21 +1,16 @@
 """P4: a segment over a million people: its count, the walk through its members, one who has just joined."""
 
-import asyncio
-import os
 import sqlite3
 import time
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from bench.figures.consumers import make_stores
 from bench.figures.submissions import make_bait
-from bench.growth import grow_profiles
+from bench.made.whole import large
 from bench.report import Figure, Report
-from bench.system import Embedded, embedded
-from services.shared.process.directory import DataDirectory
+from bench.system import Embedded, running
 
-_PEOPLE = 1_000_000
 _PAGE = 5000
 _FRESH = "fresh"
 _FRESH_SECONDS = 30.0
@@ -34,25 +29,20 @@ MANY: dict[str, Any] = {"field": "city", "in": ["Ningbo", "Suzhou"]}
 
 
 def p4(report: Report, runs: int) -> None:
-    """Count, build and freshness, with the profiles that `PEOPLE` says."""
-    people = int(os.environ.get("PEOPLE", _PEOPLE))
+    """Count, build and freshness, with the people of the large installation."""
+    made = large()
     found: list[dict[str, float]] = []
-    with embedded(lambda data: _grow(data, people)) as system:
+    with running(made.data, made.key) as system:
+        system.quiet()
         found += [_once(system) for _ in range(runs)]
         scans = [_full_scan(system.data) for _ in range(runs)]
         fresh = [_fresh(system, number) for number in range(runs)]
-    note = f"{people:,} profiles; the reference is count(*) of a full scan"
+    note = f"{made.people:,} profiles; the reference is count(*) of a full scan"
     counts = [run["P4.count"] for run in found]
-    report.add(Figure("P4.count", "s", counts, scans, note=note, floor="2"))
+    report.add(Figure("P4.count", "s", counts, scans, note=note))
     note = f"a walk through {found[0]['members']:,.0f} members"
-    report.add(Figure("P4.build", "s", [run["P4.build"] for run in found], note=note, floor="10"))
-    report.add(Figure("P4.fresh", "s", fresh, note="a new person is counted", floor="1"))
-
-
-def _grow(data: Path, people: int) -> None:
-    directory = DataDirectory(data)
-    asyncio.run(make_stores(directory))
-    grow_profiles(directory.file("profile"), people)
+    report.add(Figure("P4.build", "s", [run["P4.build"] for run in found], note=note))
+    report.add(Figure("P4.fresh", "s", fresh, note="a new person is counted"))
 
 
 def _once(system: Embedded) -> dict[str, float]:
@@ -84,14 +74,14 @@ def _full_scan(data: Path) -> float:
 
 def _fresh(system: Embedded, number: int) -> float:
     """Seconds from the answer to a lead until a segment counts its person."""
-    if number == 0:
-        make_bait(system, _FRESH)
-    rule = {"bait": _FRESH}
+    slug = f"{_FRESH}-{time.time_ns()}"
+    make_bait(system, slug)
+    rule = {"bait": slug}
     segment = system.call("POST", "/v1/segments", {"name": f"Fresh {number}", "rule": rule})["id"]
     path = f"/v1/segments/{segment}/count"
     before = system.call("GET", path)["count"]
     contact = {"email": f"fresh{number}.{time.time_ns()}@people.example"}
-    system.call("POST", f"/v1/baits/{_FRESH}/leads", {"contact": contact, "language": "en"})
+    system.call("POST", f"/v1/baits/{slug}/leads", {"contact": contact, "language": "en"})
     begun = time.perf_counter()
     while system.call("GET", path)["count"] == before:
         if time.perf_counter() - begun > _FRESH_SECONDS:

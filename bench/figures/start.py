@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 
+from bench.report import Figure, Report
 from bench.system import embedded, first_start, inherited
 
 _IMPORTS = "import services.shared.process.embedded, services.command_line as c; c.kinds()"
@@ -30,3 +31,13 @@ def import_seconds() -> float:
         done = subprocess.run(words, capture_output=True, text=True, check=True, env=inherited())
     found = re.findall(r"\|\s*(\d+) \| \S", done.stderr)  # what stands at the left margin
     return sum(map(int, found)) / 1e6
+
+
+def p6(report: Report, runs: int) -> None:
+    """Start and memory."""
+    found = [start_and_memory() for _ in range(runs)]
+    first = [run["P6.first"] for run in found]
+    report.add(Figure("P6.first", "s", first, note="schemas are made, too"))
+    report.add(Figure("P6.start", "s", [run["P6.start"] for run in found]))
+    report.add(Figure("P6.memory", "MB", [run["P6.memory"] for run in found]))
+    report.add(Figure("P6.import", "s", [import_seconds() for _ in range(runs)]))

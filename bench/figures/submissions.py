@@ -5,6 +5,7 @@ import subprocess
 import sys
 from typing import Any, Protocol
 
+from bench.report import Figure, Report
 from bench.system import embedded, free_port, program
 
 SLUG = "bench"
@@ -75,3 +76,16 @@ def submissions(seconds: float) -> dict[str, float]:
         rate = float(load(system.port, SLUG, seconds=seconds)["rate"])
         calm = load(system.port, SLUG, seconds=seconds, rate=rate / 2)
         return {"P1": rate, "P1.p99": calm["p99"] * 1000}
+
+
+def p1(report: Report, runs: int) -> None:
+    """Submissions against bare, turn by turn."""
+    seconds = 5.0
+    references = []
+    found: list[dict[str, float]] = []
+    for _ in range(runs):
+        references.append(bare(seconds))
+        found.append(submissions(seconds))
+    report.add(Figure("P1", "1/s", [run["P1"] for run in found], references))
+    note = "constant rate, half of the measured one, from the intended start"
+    report.add(Figure("P1.p99", "ms", [run["P1.p99"] for run in found], note=note))
