@@ -14,6 +14,7 @@ saboteur went unnoticed: then the case proves nothing.
 """
 
 import asyncio
+import logging
 import os
 import shutil
 import sys
@@ -34,6 +35,8 @@ def main() -> int:
     if wrong := [word for word in only if word not in CASES]:
         sys.stderr.write(f"no case is called {wrong[0]}; there are: {', '.join(CASES)}\n")
         return 2
+    # what a client says while brokers come and go is no part of a verdict
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     verdicts = []
     for case, seed, mode, saboteur in _wanted(only):
         name = f"{case.id}-{mode}-{seed}-{saboteur or 'plain'}"

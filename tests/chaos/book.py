@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,17 +14,17 @@ class Book:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-        self.counts: dict[str, int] = {}
+        self.counts = Counter(entry["what"] for entry in entries(path))
 
     def note(self, what: str, **facts: Any) -> None:
         """Something was acknowledged."""
         line = json.dumps({"what": what, **facts}, ensure_ascii=False)
         os.write(self._file, line.encode() + b"\n")
-        self.counts[what] = self.counts.get(what, 0) + 1
+        self.counts[what] += 1
 
     def count(self, what: str) -> int:
         """How often something was acknowledged so far."""
-        return self.counts.get(what, 0)
+        return self.counts[what]
 
     def close(self) -> None:
         os.close(self._file)

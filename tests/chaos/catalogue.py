@@ -16,6 +16,7 @@ from tests.chaos.cases import (
     r12_mail_server,
     r13_once,
     r15_rolling,
+    r16_upgrade,
     r17_leaving,
     r18_overload,
 )
@@ -38,6 +39,7 @@ CASES: dict[str, Case] = {
         r12_mail_server.CASE,
         r13_once.CASE,
         r15_rolling.CASE,
+        r16_upgrade.CASE,
         r17_leaving.CASE,
         r18_overload.CASE,
         crash.CASE,

@@ -6,6 +6,7 @@ library costs more than the calls themselves.
 
 import asyncio
 import json
+import re
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from urllib.parse import urlencode, urlsplit
 
 BROWSER = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 
+_HOST = re.compile("^https?://[^/]+")
 _PATIENCE = 120.0
 _DEADLINE = 20.0
 _PAUSE = 0.05
@@ -49,7 +51,6 @@ class Client:
 
     def __init__(self, url: str, key: str | None = None) -> None:
         parts = urlsplit(url)
-        self._url = url
         self._host, self._port = parts.hostname or "", parts.port or 80
         self._head = f"Host: {parts.netloc}\r\nUser-Agent: {BROWSER}\r\n"
         if key is not None:
@@ -155,7 +156,8 @@ class Client:
     ) -> bytes:
         """The octets of a request, for `once`; `content` is its type and its body."""
         kind, body = content or ("", b"")
-        head = f"{method} {address.removeprefix(self._url)} HTTP/1.1\r\n{self._head}"
+        # whatever it was called when a link was made, it is this system that is asked
+        head = f"{method} {_HOST.sub('', address)} HTTP/1.1\r\n{self._head}"
         if content is not None:
             head += f"Content-Type: {kind}\r\n"
         for name, value in headers.items():

@@ -5,7 +5,7 @@ What they may count on afterwards is only what was acknowledged: that, and nothi
 
 import asyncio
 import random
-from collections.abc import Coroutine
+from collections.abc import Collection, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,6 +33,20 @@ class Person:
     """Leaves the contact a second time, written in another way."""
 
 
+def _chance(seed: int) -> random.Random:
+    return random.Random(f"crowd {seed}")
+
+
+def _person(seed: int, number: int, chance: random.Random) -> Person:
+    return Person(
+        number,
+        f"person{number}.{seed}@people.example",
+        agrees=chance.random() < 0.96,
+        verifies=chance.random() < 0.97,
+        twice=chance.random() < 0.04,
+    )
+
+
 class Crowd:
     """Everybody, and how far they are."""
 
@@ -41,7 +55,7 @@ class Crowd:
         self._postbox = postbox
         self._book = book
         self._seed = seed
-        self._random = random.Random(f"crowd {seed}")
+        self._random = _chance(seed)
         self._gate = asyncio.Semaphore(AT_ONCE)
         self._busy: set[asyncio.Task[None]] = set()
         self._failures: list[BaseException] = []
@@ -54,7 +68,8 @@ class Crowd:
     async def come(self, count: int) -> None:
         """So many more people leave their contact; all are answered when this returns."""
         fresh = [
-            self._person(number) for number in range(len(self.people), len(self.people) + count)
+            _person(self._seed, number, self._random)
+            for number in range(len(self.people), len(self.people) + count)
         ]
         coming: list[asyncio.Task[None]] = []
         for person in fresh:
@@ -66,15 +81,15 @@ class Crowd:
         await asyncio.wait(coming)
         self._raise()
 
-    def _person(self, number: int) -> Person:
-        chance = self._random.random
-        return Person(
-            number,
-            f"person{number}.{self._seed}@people.example",
-            agrees=chance() < 0.96,
-            verifies=chance() < 0.97,
-            twice=chance() < 0.04,
-        )
+    def remember(
+        self, seed: int, count: int, verified: Collection[str], left: Collection[str]
+    ) -> None:
+        """The people of an earlier run, and how far they were."""
+        chance = _chance(seed)
+        for person in [_person(seed, number, chance) for number in range(count)]:
+            self.people[person.address] = person
+        self.verified.update(verified)
+        self.left.update(left)
 
     async def _submit(self, person: Person, address: str, time: int) -> None:
         async with self._gate:

@@ -26,7 +26,13 @@ from services.shared.outbox import OUTBOX, Relay
 from services.shared.outbox import _message as message_of
 from services.shared.runner import positions
 from services.shared.runner.consumer import ConsumerRunner
-from tests.chaos import saboteurs_load, saboteurs_once, saboteurs_push, saboteurs_runner
+from tests.chaos import (
+    saboteurs_load,
+    saboteurs_once,
+    saboteurs_push,
+    saboteurs_runner,
+    saboteurs_upgrade,
+)
 from tests.chaos.pieces import replace
 
 _MOMENT = 0.25
@@ -114,6 +120,7 @@ SABOTEURS: dict[str, Callable[[], None]] = {
     **saboteurs_push.PAUSES,
     **saboteurs_runner.POISON,
     **saboteurs_runner.REPEATS,
+    **saboteurs_upgrade.UPGRADES,
 }
 
 

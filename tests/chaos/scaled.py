@@ -13,9 +13,10 @@ from services.shared.database.postgres import PostgresDatabase
 from services.shared.ids import Ids
 from tests.chaos.backing import Backing
 from tests.chaos.client import Client
+from tests.chaos.pieces import SWITCHES
 from tests.chaos.stores import Stores
 from tests.chaos.stores_postgres import PostgresStores
-from tests.chaos.victim import program
+from tests.chaos.victim import COMMAND_SECONDS, program, run_command
 from tests.components.processes import ChildProcess
 from tests.components.waiting import TooLate
 from tests.e2e.systems import SERVICES, STOP_SECONDS, Scaled
@@ -40,6 +41,7 @@ class ScaledVictim(Scaled):
         self.backing = backing
         self.kills = 0
         self._program = [sys.executable, "-m", *program(saboteur, changes), "run"]
+        self.settings[SWITCHES] = str(folder / "switches")
         self._where = (url, backing.broker.bootstrap, prefix)
 
     @property
@@ -95,6 +97,10 @@ class ScaledVictim(Scaled):
         self.kills += 1
         self.start_service(name)
         await self.until_ready(name)
+
+    async def command(self, *words: str, seconds: float = COMMAND_SECONDS) -> tuple[int, str]:
+        """Run another command of the program to its end, or kill it: its exit status, and what it said."""
+        return await run_command([*self._program[:-1], *words], self.settings, seconds)
 
     async def end(self) -> int:
         """SIGTERM to all; 0, or the first exit status that is another. Killed when it takes too long."""

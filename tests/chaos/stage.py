@@ -92,11 +92,13 @@ async def play(
     delay: float = 0.0,
     mail: Options | None = None,
     before: Sequence[str] = (),
+    begin: Callable[[Target], Awaitable[None]] | None = None,
 ) -> Verdict:
     """Play one trial on a fresh system. What stops it in the middle is a fault like others.
 
     `changes` are words of `tests.chaos.changed`; `mail` says how the sink behaves, in place of `delay`;
-    `before` are words before the embedded program's command. Raises `NotHere`.
+    `before` are words before the embedded program's command; `begin` is done in place of starting the
+    system. Raises `NotHere`.
     """
     verdict = Verdict(name, trial.mode, trial.seed, saboteur=trial.saboteur)
     begun = time.monotonic()
@@ -113,7 +115,7 @@ async def play(
         victim = target(trial, given, changes, before)
         stores = victim.stores()
         try:
-            await victim.begin()
+            await (begin(victim) if begin else victim.begin())
             async with Client(victim.url, victim.admin_key) as client:
                 postbox = Postbox(sink)
                 crowd = Crowd(client, postbox, book, trial.seed)

@@ -5,7 +5,7 @@ import os
 import random
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -17,6 +17,8 @@ from tests.chaos.stores import Stores
 from tests.components.processes import ChildProcess
 from tests.components.waiting import TooLate
 from tests.e2e.systems import KEY, STOP_SECONDS, Embedded
+
+COMMAND_SECONDS = 60.0
 
 _READY_SECONDS = 40.0
 
@@ -42,6 +44,10 @@ class Target(Protocol):
 
     async def begin(self) -> None:
         """Start it, wait until it is ready."""
+        ...
+
+    async def command(self, *words: str, seconds: float = COMMAND_SECONDS) -> tuple[int, str]:
+        """Run another command of the program to its end, or kill it: its exit status, and what it said."""
         ...
 
     async def strike(self, chance: random.Random, only: str | None = None) -> None:
@@ -70,6 +76,24 @@ def program(saboteur: str | None, changes: Sequence[str] = ()) -> list[str]:
     if not words:
         return ["services"]
     return ["tests.chaos.changed", ",".join(words)]
+
+
+async def run_command(
+    words: Sequence[str | Path], settings: Mapping[str, str], seconds: float
+) -> tuple[int, str]:
+    """Run a program for so long at most: its exit status, and what it said."""
+    started = await asyncio.create_subprocess_exec(
+        *words,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        env={**os.environ, **settings},
+    )
+    saying = asyncio.create_task(started.communicate())
+    if not (await asyncio.wait([saying], timeout=seconds))[0]:
+        started.kill()
+    said, _ = await saying
+    return started.returncode or 0, said.decode()
 
 
 class Victim(Embedded):
@@ -130,18 +154,9 @@ class Victim(Embedded):
         self.kills += 1
         await self.begin()
 
-    async def command(self, *words: str) -> tuple[int, str]:
-        """Run another command of the program to its end: its exit status, and what it said."""
-        started = await asyncio.create_subprocess_exec(
-            *self._command[:-1],
-            *words,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-            env={**os.environ, **self.settings},
-        )
-        said, _ = await started.communicate()
-        return started.returncode or 0, said.decode()
+    async def command(self, *words: str, seconds: float = COMMAND_SECONDS) -> tuple[int, str]:
+        """Run another command of the program to its end, or kill it: its exit status, and what it said."""
+        return await run_command([*self._command[:-1], *words], self.settings, seconds)
 
     async def end(self) -> int:
         """SIGTERM; the exit status. Killed when it takes too long."""

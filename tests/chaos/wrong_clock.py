@@ -4,8 +4,12 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
+from sqlmodel import Session
+
+from services.push.deliveries import service
 from services.push.deliveries.wallclock import WallClock
-from services.shared.clock import SystemClock
+from services.shared.clock import Clock, SystemClock
+from services.shared.database import lease
 from tests.chaos.pieces import replace, switch
 
 OFFSET = "clock-offset"
@@ -31,5 +35,19 @@ def believes_the_clock() -> None:
     replace(WallClock, "closed", lambda _clock: None)
 
 
-CHANGES: dict[str, Callable[[], Any]] = {"wrong-clock": set_by_file}
+def everywhere() -> None:
+    """The database's clock is as wrong as the program's."""
+    set_by_file()
+    replace(lease, "database_now", _program_now)
+    replace(service, "database_now", _program_now)
+
+
+def _program_now(_session: Session, clock: Clock) -> datetime:
+    return clock.now()
+
+
+CHANGES: dict[str, Callable[[], Any]] = {
+    "wrong-clock": set_by_file,
+    "other-time": everywhere,
+}
 SABOTEURS: dict[str, Callable[[], Any]] = {"believes-the-clock": believes_the_clock}
