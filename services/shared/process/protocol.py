@@ -7,9 +7,10 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import (
     STATUS_LINE,
-    HttpToolsProtocol,
     RequestResponseCycle,
 )
+
+from services.shared.process.bounds import BoundedProtocol
 
 _WITHOUT_BODY = frozenset({204, 304})
 _OURS = frozenset(
@@ -31,7 +32,7 @@ _OURS = frozenset(
 """The headers of the answers that are given most often; none of them changes how an answer is sent."""
 
 
-class OneWriteProtocol(HttpToolsProtocol):
+class OneWriteProtocol(BoundedProtocol):
     """One connection."""
 
     def on_headers_complete(self) -> None:

@@ -11,12 +11,14 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from services.shared.errors import SetupError
+from services.shared.process.bounds import Patience
 from services.shared.process.protocol import OneWriteProtocol
 
 T = TypeVar("T")
 
 _BACKLOG = 2048
 _GRACE = 3
+_LOOK = 2.0
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
@@ -69,10 +71,12 @@ async def serve(
     )
     server = uvicorn.Server(config)
     watching = asyncio.create_task(_watch(server, on_ready, stop))
+    hurrying = asyncio.create_task(_hurry(server))
     try:
         await server.serve(sockets=[listener])
     finally:
         watching.cancel()
+        hurrying.cancel()
     if not server.started:
         raise SetupError("the start failed; the lines above say why")
 
@@ -87,6 +91,14 @@ async def _watch(
     if stop is not None:
         await stop.wait()
         server.should_exit = True
+
+
+async def _hurry(server: uvicorn.Server) -> None:
+    """Let go of callers that do not get on with their requests."""
+    patience, loop = Patience(), asyncio.get_running_loop()
+    while True:
+        await asyncio.sleep(_LOOK)
+        patience.look(tuple(server.server_state.connections), loop.time())
 
 
 def _spare_the_collector() -> None:
