@@ -48,7 +48,7 @@ FROM chosen ORDER BY any
 _CAMPAIGN = """
 INSERT INTO campaigns (id, version, name, segment_id, template_id, channel, start_at, until, priority, capped,
   state, state_reason, state_at, state_by, run_id, due_at, created_at, created_by, started_at, ended_at)
-VALUES (:campaign, 3, :name, :segment, :template, 'email', NULL, NULL, 5, 1, 'finished', NULL, :at, 'system',
+VALUES (:campaign, 3, :name, :segment, :template, 'email', NULL, NULL, 5, 1, 'done', NULL, :at, 'system',
   :run, NULL, :at, 'bench', :at, :at)
 """
 _RUN = """

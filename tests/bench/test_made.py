@@ -22,6 +22,7 @@ from services.metrics.funnel.service import rebuild_totals
 from services.metrics.funnel.stages import Days
 from services.profile.base import Row
 from services.profile.people.repository import Filter, page_of_ids, whole
+from services.push.campaigns.states import CampaignState
 from services.push.reach import repository as reach
 from services.shared.contact import ContactKeys
 from services.shared.events import decode
@@ -109,7 +110,7 @@ def test_every_campaign_wrote_to_people_once_and_has_ended(made: Path) -> None:
         " JOIN deliveries d ON d.campaign_id = c.id GROUP BY c.id",
     )
     assert len(rows) == PAST.campaigns
-    assert all(state == "finished" and mails == people > 0 for state, mails, people in rows)
+    assert all(state == CampaignState.DONE and mails == people > 0 for state, mails, people in rows)
 
 
 def test_the_same_seed_makes_the_same_installation(made: Path, tmp_path: Path) -> None:
