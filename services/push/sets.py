@@ -4,15 +4,14 @@ The statement's text does not change with the number of rows, so it is compiled 
 values take part in joins, which an `executemany` can't say.
 """
 
-import json
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import date
 from functools import cache
 from typing import Any
-from uuid import UUID
 
 from sqlalchemy import (
     ColumnElement,
+    Date,
     FromClause,
     Text,
     bindparam,
@@ -26,8 +25,9 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import TypeEngine
 from sqlmodel import Session
 
-from services.shared.clock import to_micros
 from services.shared.database.base import Dialect
+from services.shared.database.rows import Convert, converter_of
+from services.shared.database.types import write_json
 
 
 class RowSet:
@@ -37,6 +37,7 @@ class RowSet:
         self._dialect = dialect
         self._name = name
         self._names = tuple(columns)
+        self._converters = [_plain(kind) for kind in columns.values()]
         self.table: FromClause = (
             _arrays(name, columns) if dialect == "postgresql" else _json(name, columns)
         )
@@ -46,9 +47,15 @@ class RowSet:
 
     def bind(self, rows: Sequence[Sequence[Any]]) -> dict[str, Any]:
         """The parameters that stand for `rows`; their values are in the order of the columns."""
-        if self._dialect == "sqlite":
-            return {self._name: json.dumps(rows, default=_plain, separators=(",", ":"))}
         turned = list(zip(*rows, strict=True)) or [()] * len(self._names)
+        if self._dialect == "sqlite":
+            plain = [
+                values
+                if convert is None
+                else [None if value is None else convert(value) for value in values]
+                for values, convert in zip(turned, self._converters, strict=True)
+            ]
+            return {self._name: write_json(list(zip(*plain, strict=True)))}
         return {
             f"{self._name}_{name}": list(values)
             for name, values in zip(self._names, turned, strict=True)
@@ -79,14 +86,9 @@ def _arrays(name: str, columns: dict[str, TypeEngine[Any]]) -> FromClause:
     )
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, UUID):
-        return value.hex
-    if isinstance(value, datetime):
-        return to_micros(value)
-    if isinstance(value, date):
-        return value.isoformat()
-    raise TypeError(type(value).__name__)
+def _plain(kind: TypeEngine[Any]) -> Convert | None:
+    """How a column's values are written into the JSON text."""
+    return date.isoformat if isinstance(kind, Date) else converter_of(kind, "sqlite")
 
 
 @cache

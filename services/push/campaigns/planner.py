@@ -7,7 +7,7 @@ cursor and its counts are one transaction, so that a crash at any point neither 
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -24,10 +24,11 @@ from services.push.deliveries import halts
 from services.push.deliveries.planning import Person, Wish, plan_for
 from services.shared.errors import DatabaseUnavailable, Invalid
 from services.shared.http.internal import InternalClient, ServiceUnreachable
+from services.shared.ids import uuid_of
 
 log = logging.getLogger(__name__)
 
-PAGE = 500
+PAGE = 1000
 WALKS = 5
 """How often a segment that changes while it is walked is walked before the campaign goes on or pauses."""
 
@@ -38,8 +39,6 @@ _SHORTLY = timedelta(milliseconds=300)
 _KNOWN_WITHIN = timedelta(seconds=10)
 _GRACE = timedelta(minutes=1)
 _IDLE = 0.5
-
-_CHANNELS = ("email", "phone", "wechat", "qq_bot", "qq", "wechat_id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +52,9 @@ class Page:
     @classmethod
     def of(cls, answer: Any) -> "Page":
         return cls(
-            tuple(UUID(str(item)) for item in answer["items"]), answer["next"], answer.get("count")
+            tuple(uuid_of(item.replace("-", "")) for item in answer["items"]),
+            answer["next"],
+            answer.get("count"),
         )
 
 
@@ -198,7 +199,7 @@ class Planner:
         except ServiceUnreachable as error:
             missing = error.status == 404
             log.warning("planner can't read a segment: %s", error.status or "no answer")
-        except (KeyError, TypeError, ValueError):
+        except (AttributeError, KeyError, TypeError, ValueError):
             missing = False
             log.error("planner can't read a page of members")
         await self._database.transaction(lambda s: self._wait(s, campaign.id, missing))
@@ -231,16 +232,12 @@ class Planner:
         if repository.step_of(session, run.id) != run.step:
             return
         session.add(campaign)
-        people = choose(repository.members(session, page.items), campaign.channel)
-        if people.unknown and not _waited(run, now):
+        found = self._write(session, campaign, run, page.items, now)
+        if "not_known" in found and not _waited(run, now):
             campaign.due_at = now + _SHORTLY
             repository.step(session, run, waiting_since=run.waiting_since or now)
             return
-        skipped = Counter(run.skipped)
-        skipped.update(people.skipped)
-        shared = self._write(session, campaign, run, people.chosen, now)
-        if shared:
-            skipped["shared_contact"] += shared
+        skipped = Counter(run.skipped) + found
         campaign.due_at = now
         if campaign.state_reason == "members_unavailable":
             campaign.state_reason = None
@@ -270,10 +267,10 @@ class Planner:
         session: Session,
         campaign: Campaign,
         run: CampaignRun,
-        chosen: Sequence[Member],
+        page: Sequence[UUID],
         now: datetime,
-    ) -> int:
-        """Put members into the ledger; how many share a contact with somebody who has one already."""
+    ) -> Counter[str]:
+        """Put members into the ledger; how many are not put there, by reason."""
         wish = Wish(
             cause_kind="campaign",
             cause_id=str(run.id),
@@ -287,15 +284,16 @@ class Planner:
             priority=campaign.priority,
             expires_at=campaign.until,
         )
-        people = [
-            Person(str(member.contact_key), str(member.language), member.profile_id)
-            for member in chosen
-            if member.profile_id is not None
-        ]
-        if plan_for(session, wish, people, self._desk.ids, now) == len(people):
-            return 0
-        ids = {member.profile_id for member in chosen if member.profile_id}
-        return len(ids - repository.planned_already(session, run.id, sorted(ids)))
+        if repository.plan_members(session, wish, page, self._desk.ids, now) == len(page):
+            return Counter()
+        planned = repository.planned_already(session, run.id, page)
+        left = [member_id for member_id in page if member_id not in planned]
+        people, skipped = choose(repository.members(session, left, campaign.channel), page)
+        if plan_for(session, wish, people, self._desk.ids, now) < len(people):
+            ids = {person.profile_id for person in people}
+            shared = len(ids - repository.planned_already(session, run.id, sorted(ids)))
+            skipped += Counter(shared_contact=shared)
+        return skipped
 
 
 def _agrees(count: int | None, walked: int, walk: int) -> bool:
@@ -314,50 +312,23 @@ def _waited(run: CampaignRun, now: datetime) -> bool:
     return run.waiting_since is not None and now - run.waiting_since > _KNOWN_WITHIN
 
 
-@dataclass(frozen=True, slots=True)
-class Chosen:
-    """A page's members: those with a contact to write to, and why not the others."""
+def choose(rows: Iterable[Member], page: Collection[UUID]) -> tuple[list[Person], Counter[str]]:
+    """Of members that are not planned: how those are reached who can be, and why not the others.
 
-    chosen: tuple[Member, ...]
-    skipped: dict[str, int]
-    unknown: bool
-
-
-def choose(rows: Sequence[Member], channel: str) -> Chosen:
-    """One contact of the campaign's channel for each member."""
-    best: dict[UUID, Member] = {}
-    reasons: dict[UUID, str] = {}
+    They are reached through the profile that they were merged into, unless it is a member of the page itself.
+    """
+    people: dict[UUID, Person] = {}
+    skipped: Counter[str] = Counter()
+    others = frozenset(page)
     for row in rows:
         if row.profile_id is None:
-            reasons[row.member_id] = "not_known"
+            skipped["not_known"] += 1
         elif row.erased_at is not None:
-            reasons[row.member_id] = "erased"
-        elif row.contact_key is None or not _serves(row, channel):
-            reasons.setdefault(row.member_id, "no_contact")
-        elif row.member_id not in best or _rank(row) < _rank(best[row.member_id]):
-            best[row.member_id] = row
-    people: dict[UUID, Member] = {}
-    skipped: Counter[str] = Counter()
-    for member_id, row in best.items():
-        assert row.profile_id is not None
-        if people.setdefault(row.profile_id, row) is not row:
+            skipped["erased"] += 1
+        elif row.contact_key is None:
+            skipped["no_contact"] += 1
+        elif row.profile_id in people or row.profile_id in others - {row.member_id}:
             skipped["merged"] += 1
-        reasons.pop(member_id, None)
-    skipped.update(reasons.values())
-    unknown = "not_known" in skipped
-    return Chosen(tuple(people.values()), dict(skipped), unknown)
-
-
-def _serves(row: Member, channel: str) -> bool:
-    # the webhook stands in for channels that are not built yet: it takes any contact
-    return row.channel in _CHANNELS if channel == "webhook" else row.channel == channel
-
-
-def _rank(row: Member) -> tuple[bool, bool, int, str]:
-    """The contact with consent and known to be theirs first; then always the same one."""
-    return (
-        row.marketing is not True,
-        not (row.verified or row.known),
-        _CHANNELS.index(str(row.channel)),
-        str(row.contact_key),
-    )
+        else:
+            people[row.profile_id] = Person(row.contact_key, str(row.language), row.profile_id)
+    return list(people.values()), skipped

@@ -6,7 +6,19 @@ from functools import cache
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Uuid, and_, exists, literal_column, or_, update
+from sqlalchemy import (
+    ColumnElement,
+    String,
+    Uuid,
+    and_,
+    bindparam,
+    case,
+    exists,
+    literal_column,
+    or_,
+    tuple_,
+    update,
+)
 from sqlalchemy import func as sql_function
 from sqlalchemy import select as select_columns
 from sqlmodel import Session, col, select
@@ -14,12 +26,14 @@ from sqlmodel import Session, col, select
 from services.push.campaigns.models import Campaign, CampaignRun
 from services.push.campaigns.states import CampaignState
 from services.push.deliveries.models import Delivery
+from services.push.deliveries.planning import PERSONAL, Wish, insert_shared, shared_values
 from services.push.deliveries.states import OPEN, WAITING
 from services.push.reach.models import ReachContact, ReachProfile
 from services.push.sets import RowSet, dialect_of
 from services.push.templates.models import Template
-from services.shared.database.base import Dialect
+from services.shared.database.base import WAKE, Dialect
 from services.shared.database.cursors import after
+from services.shared.ids import Ids
 
 PROFILES = ReachProfile.__table__  # type: ignore[attr-defined]  # what SQLModel adds
 CONTACTS = ReachContact.__table__  # type: ignore[attr-defined]  # what SQLModel adds
@@ -93,36 +107,70 @@ def step(session: Session, run: CampaignRun, **changes: Any) -> bool:
     return bool(done.rowcount)  # type: ignore[attr-defined]  # a CursorResult
 
 
+_CHANNELS = ("email", "phone", "wechat", "qq_bot", "qq", "wechat_id")
+_ANY_CHANNEL = "webhook"
+"""The webhook stands in for channels that are not built yet: it takes any contact."""
+
+
 class Member(NamedTuple):
-    """A member of a segment with one of its contacts; the last five are None without any."""
+    """A member of a segment and whom it stands for; the last three are None where push knows none."""
 
     member_id: UUID
     profile_id: UUID | None
     erased_at: datetime | None
     language: str | None
     contact_key: str | None
-    channel: str | None
-    verified: bool
-    known: bool
-    marketing: bool | None
+
+
+def _serves(contact: Any, channel: str) -> Any:
+    if channel == _ANY_CHANNEL:
+        return contact.c.channel.in_(_inlined(_CHANNELS))
+    return contact.c.channel == bindparam("contact_channel", type_=String())
+
+
+def _bound_to(channel: str) -> dict[str, str]:
+    return {} if channel == _ANY_CHANNEL else {"contact_channel": channel}
+
+
+def _rank(contact: Any) -> Any:
+    """The contact with consent and known to be theirs first; then always the same one."""
+    known = or_(contact.c.verified_at.is_not(None), contact.c.provenance.is_not(None))
+    places: dict[Any, Any] = {
+        name: literal_column(str(place)) for place, name in enumerate(_CHANNELS)
+    }
+    return tuple_(
+        case((contact.c.marketing.is_(True), literal_column("0")), else_=literal_column("1")),
+        case((known, literal_column("0")), else_=literal_column("1")),
+        case(places, value=contact.c.channel, else_=literal_column("9")),
+        contact.c.contact_key,
+    )
+
+
+def _best_contact(person: Any, channel: str) -> tuple[Any, ColumnElement[bool]]:
+    """The contact over which a campaign's channel reaches a person, and what joins it to them."""
+    contact, other = CONTACTS.alias("contact"), CONTACTS.alias("other")
+    better = exists().where(
+        other.c.profile_id == person.c.id,
+        other.c.contact_key != contact.c.contact_key,
+        _serves(other, channel),
+        _rank(other) < _rank(contact),
+    )
+    return contact, and_(contact.c.profile_id == person.c.id, _serves(contact, channel), ~better)
 
 
 @cache
-def _members(dialect: Dialect) -> tuple[RowSet, Any]:
+def _members(dialect: Dialect, channel: str) -> tuple[RowSet, Any]:
     given = RowSet(dialect, "given", profile_id=Uuid())
     named = PROFILES.alias("named")
     person = PROFILES.alias("person")
+    contact, joined = _best_contact(person, channel)
     statement = (
         select_columns(
             given.profile_id,
             person.c.id,
             person.c.erased_at,
             person.c.language,
-            CONTACTS.c.contact_key,
-            CONTACTS.c.channel,
-            CONTACTS.c.verified_at.is_not(None),
-            CONTACTS.c.provenance.is_not(None),
-            CONTACTS.c.marketing,
+            contact.c.contact_key,
         )
         .select_from(given.table)
         .outerjoin(named, named.c.id == given.profile_id)
@@ -130,28 +178,68 @@ def _members(dialect: Dialect) -> tuple[RowSet, Any]:
             person,
             person.c.id == sql_function.coalesce(named.c.alias_of, named.c.id, type_=Uuid()),
         )
-        .outerjoin(CONTACTS, CONTACTS.c.profile_id == person.c.id)
+        .outerjoin(contact, joined)
     )
     return given, statement
 
 
-def members(session: Session, profile_ids: Sequence[UUID]) -> list[Member]:
-    """What push knows of these members: a row per contact, or one without."""
-    given, statement = _members(dialect_of(session))
-    rows = session.execute(statement, given.bind([(id_,) for id_ in profile_ids]))
+def members(session: Session, profile_ids: Sequence[UUID], channel: str) -> list[Member]:
+    """What push knows of these members, with the contact that a campaign's channel would use."""
+    given, statement = _members(dialect_of(session), channel)
+    parameters = given.bind([(id_,) for id_ in profile_ids])
+    rows = session.execute(statement, parameters | _bound_to(channel))
     return [Member._make(row) for row in rows]
+
+
+@cache
+def _planting(dialect: Dialect, channel: str) -> tuple[RowSet, Any]:
+    given = RowSet(dialect, "given", id=Uuid(), profile_id=Uuid())
+    person = PROFILES.alias("person")
+    contact, joined = _best_contact(person, channel)
+    itself = and_(
+        person.c.id == given.profile_id, person.c.alias_of.is_(None), person.c.erased_at.is_(None)
+    )
+    own = {
+        "id": given.id,
+        "contact_key": contact.c.contact_key,
+        "language": person.c.language,
+        "profile_id": person.c.id,
+    }
+    source = given.table.join(person, itself).join(contact, joined)
+    return given, insert_shared(dialect, own, source)
+
+
+def plan_members(
+    session: Session, wish: Wish, profile_ids: Sequence[UUID], ids: Ids, now: datetime
+) -> int:
+    """Plan one delivery of `wish` for each of these members that can be reached; how many are new.
+
+    Nothing is read out of the database for it. Left out are people who were merged into others.
+    """
+    given, statement = _planting(dialect_of(session), wish.channel)
+    parameters = given.bind([(ids.new(), id_) for id_ in profile_ids])
+    parameters |= shared_values(wish, now, PERSONAL)
+    made = session.execute(statement, parameters | _bound_to(wish.channel))
+    session.info[WAKE] = True
+    return int(made.rowcount)  # type: ignore[attr-defined]  # a CursorResult
+
+
+@cache
+def _planned(dialect: Dialect) -> tuple[RowSet, Any]:
+    given = RowSet(dialect, "given", profile_id=Uuid())
+    of_run = and_(
+        LEDGER.c.profile_id == given.profile_id,
+        LEDGER.c.cause_kind == "campaign",
+        LEDGER.c.cause_id == bindparam("run"),
+    )
+    return given, select_columns(LEDGER.c.profile_id).select_from(given.table.join(LEDGER, of_run))
 
 
 def planned_already(session: Session, run_id: UUID, profile_ids: Sequence[UUID]) -> set[UUID]:
     """Those of the profiles that this run has a delivery for."""
-    rows = session.exec(
-        select(Delivery.profile_id).where(
-            col(Delivery.cause_kind) == "campaign",
-            col(Delivery.cause_id) == str(run_id),
-            col(Delivery.profile_id).in_(profile_ids),
-        )
-    )
-    return {profile_id for profile_id in rows if profile_id is not None}
+    given, statement = _planned(dialect_of(session))
+    parameters = given.bind([(id_,) for id_ in profile_ids])
+    return set(session.execute(statement, parameters | {"run": str(run_id)}).scalars())
 
 
 def has_open(session: Session, campaign_id: UUID) -> bool:

@@ -1,7 +1,7 @@
 """Into the ledger: wishes become planned deliveries, each cause and person once."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
@@ -10,6 +10,7 @@ from uuid import UUID
 
 from sqlalchemy import (
     Boolean,
+    ColumnElement,
     Integer,
     String,
     Text,
@@ -94,7 +95,8 @@ _COLUMNS: dict[str, TypeEngine[Any]] = {
 }
 
 
-_PERSONAL = ("id", "contact_key", "language", "profile_id")
+PERSONAL = ("id", "contact_key", "language", "profile_id")
+"""The columns in which the messages to many people for one wish differ."""
 
 
 class Person(NamedTuple):
@@ -105,29 +107,41 @@ class Person(NamedTuple):
     profile_id: UUID
 
 
-@cache
-def _statement(dialect: Dialect, own: tuple[str, ...]) -> tuple[RowSet, Any]:
-    """Insert rows whose `own` columns differ; the others are bound once, as `all_<name>`."""
-    given = RowSet(dialect, "given", **{name: _COLUMNS[name] for name in own})
+def insert_shared(dialect: Dialect, own: Mapping[str, ColumnElement[Any]], source: Any) -> Any:
+    """Insert a delivery for each row of `source`, but for those that their cause has already.
+
+    `own` are the columns in which the rows differ; the others are bound once, by `shared_values`.
+    """
     postgres = dialect == "postgresql"
 
     def value(name: str) -> Any:
-        found = (
-            given.table.c[name] if name in own else bindparam(f"all_{name}", type_=_COLUMNS[name])
-        )
+        found = own[name] if name in own else bindparam(f"all_{name}", type_=_COLUMNS[name])
         return cast(found, JSONB()) if postgres and name == "vals" else found
 
-    now = value("created_at")
     rows = select(
         *[value(name) for name in _COLUMNS],
         literal(State.PLANNED.value),
         literal(0),
-        now,
-    ).select_from(given.table)
+        value("created_at"),
+    ).select_from(source)
     names = [*_COLUMNS, "state", "attempt", "updated_at"]
     insert = insert_postgresql if postgres else insert_sqlite
+    # SQLite takes ON CONFLICT after a SELECT only where that has a WHERE
     statement = insert(LEDGER).from_select(names, rows.where(true()), include_defaults=False)
-    return given, statement.on_conflict_do_nothing()
+    return statement.on_conflict_do_nothing()
+
+
+def shared_values(wish: Wish, now: datetime, own: Collection[str]) -> dict[str, Any]:
+    """The parameters of `insert_shared` for all columns but `own`."""
+    row = _row(wish, None, now)
+    return {f"all_{name}": row[name] for name in _COLUMNS if name not in own}
+
+
+@cache
+def _statement(dialect: Dialect, own: tuple[str, ...]) -> tuple[RowSet, Any]:
+    given = RowSet(dialect, "given", **{name: _COLUMNS[name] for name in own})
+    columns = {name: given.table.c[name] for name in own}
+    return given, insert_shared(dialect, columns, given.table)
 
 
 @cache
@@ -159,16 +173,15 @@ def plan_for(
     """
     if not people:
         return 0
-    given, statement = _statement(dialect_of(session), _PERSONAL)
+    given, statement = _statement(dialect_of(session), PERSONAL)
     parameters = given.bind([(ids.new(), *person) for person in people])
-    row = _row(wish, ids.new(), now)
-    parameters |= {f"all_{name}": row[name] for name in _COLUMNS if name not in _PERSONAL}
+    parameters |= shared_values(wish, now, PERSONAL)
     made = session.execute(statement, parameters)
     session.info[WAKE] = True
     return int(made.rowcount)  # type: ignore[attr-defined]  # a CursorResult
 
 
-def _row(wish: Wish, id_: UUID, now: datetime) -> dict[str, Any]:
+def _row(wish: Wish, id_: UUID | None, now: datetime) -> dict[str, Any]:
     """The values of `_COLUMNS`, in their order."""
     return {
         "id": id_,
