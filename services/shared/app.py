@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from fastapi import APIRouter, FastAPI
 from starlette.middleware.errors import ServerErrorMiddleware
@@ -27,7 +27,9 @@ from services.shared.ground import Ground
 from services.shared.outbox import Relay
 from services.shared.runner.consumer import ConsumerRunner, ConsumerSpec
 from services.shared.runner.supervisor import BackgroundTask, Supervisor
-from services.shared.web.middleware import BodyLimit, EdgeMiddleware
+from services.shared.web.edge import BodyLimit, Edge, Header
+from services.shared.web.hot import Door, HotApp, HotRoute
+from services.shared.web.middleware import EdgeMiddleware
 from services.shared.web.pages import STATIC, Pages, problem_page
 from services.shared.web.problems import handle_problems
 
@@ -37,28 +39,29 @@ ReadyCheck = Callable[[], Awaitable[str | None]]
 DEFAULT_LIMIT = 64 * 1024
 
 
-class HotRoute(Protocol):
-    """An ASGI app for the requests that it takes; it answers every `Problem` itself."""
-
-    def takes(self, scope: Scope) -> bool:
-        """Whether this HTTP request is its own."""
-        ...
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None: ...
-
-
 class ServiceApp(FastAPI):
     """A service's app, with at most one route that stands beside the framework's stack."""
 
-    hot: HotRoute | None = None
+    hot: HotApp | None = None
     beside: ASGIApp | None = None
     """`hot` inside an edge, and with an answer to what nobody expected, as the other routes have it."""
+    door: Door | None = None
+    """The same route for requests that the server need not make ASGI of."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         app: ASGIApp = super().__call__
         if scope["type"] == "http" and self.hot is not None and self.hot.takes(scope):
             app = self.beside or app
         await app(scope, receive, send)
+
+    def admits(
+        self, method: str, path: str, query: bytes, headers: Sequence[Header]
+    ) -> tuple[Door, str] | None:
+        """As `Hall` says."""
+        if self.door is None:
+            return None
+        template = self.door.admits(method, path, query, headers)
+        return None if template is None else (self.door, template)
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,7 @@ class Service:
     closers: Sequence[Callable[[], Awaitable[None]]] = ()
     refresh: Callable[[], Awaitable[None]] | None = None
     hot: HotRoute | None = None
-    """Answers the one path that is too hot for the framework's way to a route; inside the edge all the same."""
+    """What is too hot for the framework's way to a route; inside the edge all the same."""
     limit: BodyLimit = lambda _path: DEFAULT_LIMIT
     openapi: Callable[[dict[str, Any]], dict[str, Any]] | None = None
 
@@ -110,19 +113,21 @@ def create_app(service: Service, ground: Ground[Any]) -> FastAPI:
     app.state.public_origin = _origin(ground.settings.public_url)
     app.state.engine = engine
     pages = Pages(zone=ground.settings.zone)
-    handle_problems(app, lambda request, problem: problem_page(pages, request, problem))
-    edge: dict[str, Any] = {
-        "service": service.name,
-        "telemetry": ground.telemetry,
-        "traffic": ground.traffic,
-        "limit": service.limit,
-        "new_id": ground.ids.new,
-    }
-    app.add_middleware(EdgeMiddleware, **edge)
+    unexpected = handle_problems(
+        app, lambda request, problem: problem_page(pages, request, problem)
+    )
+    edge = Edge(
+        service=service.name,
+        telemetry=ground.telemetry,
+        traffic=ground.traffic,
+        limit=service.limit,
+        new_id=ground.ids.new,
+    )
+    app.add_middleware(EdgeMiddleware, edge=edge)
     if service.hot is not None:
-        app.hot = service.hot
-        unexpected = app.exception_handlers[Exception]
-        app.beside = ServerErrorMiddleware(EdgeMiddleware(service.hot, **edge), unexpected)
+        app.hot = HotApp(service.hot)
+        app.beside = ServerErrorMiddleware(EdgeMiddleware(app.hot, edge=edge), unexpected)
+        app.door = Door(service.hot, edge, unexpected)
     app.router.routes.extend(service.routes)
     for router in service.routers:
         app.include_router(router)

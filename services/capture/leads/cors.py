@@ -1,6 +1,6 @@
 """Which sites may post a bait's form, and what a browser is told about it (Fetch, section 3.3)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from services.capture.baits.live import LiveBait
@@ -50,7 +50,7 @@ class Origins:
             return {"access-control-allow-origin": origin, "vary": "Origin", **_EXPOSED}
         return {"vary": "Origin"}
 
-    def raw_headers(self, bait: LiveBait, origin: str | None) -> Sequence[tuple[bytes, bytes]]:
+    def raw_headers(self, bait: LiveBait, origin: str | None) -> tuple[tuple[bytes, bytes], ...]:
         """The same as ASGI has them."""
         if not bait.document.origins:
             return _ANY_RAW
@@ -64,8 +64,8 @@ class Origins:
         return origin_of(address) in bait.document.origins
 
 
-def _raw(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
-    return [(name.encode(), value.encode()) for name, value in headers.items()]
+def _raw(headers: Mapping[str, str]) -> tuple[tuple[bytes, bytes], ...]:
+    return tuple((name.encode(), value.encode()) for name, value in headers.items())
 
 
 _ANY_RAW = _raw({**ANY, **_EXPOSED})

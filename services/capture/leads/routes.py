@@ -2,13 +2,13 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple, cast
 
 from pydantic import TypeAdapter
-from starlette.requests import ClientDisconnect, HTTPConnection, Request
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
-from starlette.types import Receive, Scope, Send
 
 from services.capture.baits.live import BaitShelf, LiveBait
 from services.capture.baits.service import Delivery
@@ -28,6 +28,8 @@ from services.shared.contact import ContactKeys
 from services.shared.errors import FieldError, Malformed, NotFound, Problem
 from services.shared.web.body import check_json_type
 from services.shared.web.client_address import Network, client_address
+from services.shared.web.edge import Header
+from services.shared.web.hot import Answer, Asked, Head, answer_of
 from services.shared.web.openapi import problems
 from services.shared.web.problems import problem_response
 
@@ -63,14 +65,9 @@ class LeadRoutes:
         """What the app serves beside this."""
         return [self._route]
 
-    def takes(self, scope: Scope) -> bool:
-        """Whether a request posts a lead."""
-        return scope["method"] == "POST" and _slug(scope["path"]) is not None
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a post of a lead."""
-        scope["route"] = self._route
-        await self._post(_slug(scope["path"]) or "", scope, receive, send)
+    def template(self, method: str, path: str) -> str | None:
+        """As `HotRoute` says."""
+        return PATH if method == "POST" and _slug(path) is not None else None
 
     async def ask(self, request: Request) -> Response:
         """A browser asks before it posts."""
@@ -84,47 +81,33 @@ class LeadRoutes:
         headers = {**self._origins.headers(bait, origin), **PREFLIGHT}
         return Response(status_code=204, headers=headers)
 
-    async def _post(self, slug: str, scope: Scope, receive: Receive, send: Send) -> None:
+    async def answer(self, asked: Asked) -> Answer:
         """Take a lead."""
-        head = _head(scope["headers"])
+        head = _head(asked.headers)
         bait: LiveBait | None = None
         try:
-            bait = await self._shelf.find(slug)
+            bait = await self._shelf.find(_slug(asked.path) or "")
             self._origins.require(bait, head.origin, null=False)
             check_json_type(head.content_type)
-            raw = await _whole_body(receive)
-            body = read_lead(raw)
-            once = self._once(bait, head.key, raw) if head.key is not None else None
-            submission = _submission(body, self._address(scope), once)
+            body = read_lead(asked.body)
+            once = self._once(bait, head.key, asked.body) if head.key is not None else None
+            submission = _submission(body, self._address(asked), once)
             accepted = await self._desk.accept(bait, submission)
-        except ClientDisconnect:
-            return  # nobody is there to be answered
         except Problem as problem:
-            response = problem_response(Request(scope), problem)
+            response = problem_response(asked.as_request(), problem)
             if bait is not None:
                 response.headers.update(self._origins.headers(bait, head.origin))
-            await response(scope, receive, send)
-            return
+            return answer_of(response)
         text = accepted.text
         if body.way == "script":
             text = self._with_thanks(bait, [*body.contact], accepted)
-        await self._answer(bait, head.origin, text.encode(), send)
+        return Answer(_accepted(self._origins.raw_headers(bait, head.origin)), text.encode())
 
-    async def _answer(self, bait: LiveBait, origin: str | None, body: bytes, send: Send) -> None:
-        headers = [
-            (b"content-type", b"application/json"),
-            (b"content-length", b"%d" % len(body)),
-            *self._origins.raw_headers(bait, origin),
-        ]
-        await send({"type": "http.response.start", "status": 202, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
-
-    def _address(self, scope: Scope) -> str | None:
+    def _address(self, asked: Asked) -> str | None:
         """Whose address a request comes from; most have no proxy that is believed, and skip the headers."""
         if self._trusted:
-            return client_address(HTTPConnection(scope), self._trusted)
-        client = scope.get("client")
-        return client[0] if client else None
+            return client_address(asked.as_request(), self._trusted)
+        return asked.client
 
     def _once(self, bait: LiveBait, given: str, body: bytes) -> Once:
         found = _KEY.match(given.strip())
@@ -176,16 +159,10 @@ def _head(headers: Iterable[tuple[bytes, bytes]]) -> _Head:
     return _Head(content_type, origin, key)
 
 
-async def _whole_body(receive: Receive) -> bytes:
-    """The body of a request. Raises `ClientDisconnect` when the rest will not come."""
-    message = await receive()
-    body: bytes = message.get("body", b"")
-    while message.get("more_body", False):
-        message = await receive()
-        body += message.get("body", b"")
-    if message["type"] == "http.disconnect":
-        raise ClientDisconnect
-    return body
+@lru_cache(maxsize=256)
+def _accepted(cors: tuple[Header, ...]) -> Head:
+    """The head of the answer to a lead."""
+    return Head(202, ((b"content-type", b"application/json"), *cors))
 
 
 def _submission(body: LeadBody, ip: str | None, once: Once | None) -> Submission:

@@ -1,23 +1,23 @@
-"""The routes in messages: `/c` clicks, `/o` opens, `/u` unsubscribes. Bare ASGI: they are the hot path."""
+"""The routes in messages: `/c` clicks, `/o` opens, `/u` unsubscribes. Clicks and opens are hot."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 from urllib.parse import parse_qsl, quote, urlsplit, urlunsplit
 from uuid import UUID
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
-from starlette.types import Receive, Scope, Send
 
 from services.metrics.machines.signs import sign_of
 from services.metrics.settings import MetricsSettings
 from services.metrics.tracking.service import Tracker
 from services.shared.errors import NotFound
 from services.shared.ground import Ground
-from services.shared.tokens import BadToken
+from services.shared.tokens import BadToken, Kind
+from services.shared.web.edge import Header
+from services.shared.web.hot import Answer, Asked, Head, answer_of
 from services.shared.web.languages import language_of
 from services.shared.web.pages import Pages
 
@@ -26,16 +26,13 @@ _PIXEL = (
     b"\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x02D\x01\x00;"
 )
 _PRIVATE = [(b"referrer-policy", b"no-referrer"), (b"cache-control", b"no-store")]
-_NOTHING = [*_PRIVATE, (b"content-length", b"0")]
-_PICTURE = [
-    (b"content-type", b"image/gif"),
-    *_PRIVATE,
-    (b"content-length", str(len(_PIXEL)).encode()),
-]
+_AWAY = Head(302, _PRIVATE)
+_PICTURE = Head(200, [(b"content-type", b"image/gif"), *_PRIVATE])
 _TOKEN_LENGTH = 47
 _BROKEN = ("这个链接无效或不完整。", "This link is not valid, or a part of it is missing.")
 _LONGEST_QUERY = 8192
 _CLICK, _OPEN = "/c/", "/o/"
+_CLICK_PATH, _OPEN_PATH = _CLICK + "{token}", _OPEN + "{token}"
 _LOOKS = frozenset({"GET", "HEAD"})
 _TELLING = frozenset({b"user-agent", b"purpose", b"sec-purpose", b"x-purpose", b"x-moz"})
 """The headers that tell a machine from a person."""
@@ -54,63 +51,59 @@ class TrackingRoutes:
         self._tracker = tracker
         self._pages = Pages(Path(__file__).parent / "templates", zone=ground.settings.zone)
 
-        self._click = Route(_CLICK + "{token}", _Endpoint(self.click), methods=["GET", "HEAD"])
-        self._open = Route(_OPEN + "{token}", _Endpoint(self.open), methods=["GET", "HEAD"])
+    def template(self, method: str, path: str) -> str | None:
+        """As `HotRoute` says: clicks and opens."""
+        if method not in _LOOKS or path.count("/") != 2:
+            return None
+        if path.startswith(_CLICK):
+            return _CLICK_PATH
+        return _OPEN_PATH if path.startswith(_OPEN) else None
 
-    def takes(self, scope: Scope) -> bool:
-        """Whether a request is a click or an open."""
-        path: str = scope["path"]
-        return (
-            path.startswith((_CLICK, _OPEN)) and scope["method"] in _LOOKS and path.count("/") == 2
-        )
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a click or an open, past the framework."""
-        path: str = scope["path"]
-        clicked = path.startswith(_CLICK)
-        scope["route"] = self._click if clicked else self._open
-        scope["path_params"] = {"token": path[len(_CLICK) :]}
-        await (self.click if clicked else self.open)(scope, receive, send)
+    async def answer(self, asked: Asked) -> Answer:
+        """Answer a click or an open."""
+        try:
+            if asked.path.startswith(_CLICK):
+                return await self._click(asked)
+            return await self._open(asked)
+        except _Bad:
+            return answer_of(self._not_found(asked.as_request()))
 
     def routes(self) -> list[BaseRoute]:
         """All of them, for the framework: it knows what else a path could be asked."""
+        looks = [*_LOOKS]
         return [
-            self._click,
-            self._open,
-            Route("/u/{token}", self.ask_to_leave, methods=["GET", "HEAD"]),
+            Route(_CLICK_PATH, self._elsewhere, methods=looks),
+            Route(_OPEN_PATH, self._elsewhere, methods=looks),
+            Route("/u/{token}", self.ask_to_leave, methods=looks),
             Route("/u/{token}", self.leave, methods=["POST"]),
         ]
 
-    async def click(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _elsewhere(self, request: Request) -> Response:
+        """Of a path that is nearly ours: the hot route has not taken it."""
+        return self._not_found(request)
+
+    async def _click(self, asked: Asked) -> Answer:
         """Redirect to the signed target, always; take the click down first."""
-        try:
-            url = _target(scope["query_string"])
-            delivery_id, link = self._verify("c", scope, url)
-        except _Bad:
-            await self._not_found(scope)(scope, receive, send)
-            return
-        sign = sign_of(scope["method"], _headers(scope))
+        url = _target(asked.query)
+        delivery_id, link = self._verify("c", asked.path[len(_CLICK) :], url)
+        sign = sign_of(asked.method, _headers(asked.headers))
         await self._tracker.click(delivery_id, link, url, sign)
         location = _location(self._with_person(url, delivery_id))
-        await _answer(send, 302, [(b"location", location), *_NOTHING], b"")
+        return Answer(_AWAY, b"", ((b"location", location),))
 
-    async def open(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _open(self, asked: Asked) -> Answer:
         """A transparent picture; the open is taken down first."""
-        try:
-            delivery_id, _ = self._verify("o", scope)
-        except _Bad:
-            await self._not_found(scope)(scope, receive, send)
-            return
-        sign = sign_of(scope["method"], _headers(scope), picture=True)
+        delivery_id, _ = self._verify("o", asked.path[len(_OPEN) :])
+        sign = sign_of(asked.method, _headers(asked.headers), picture=True)
         await self._tracker.open(delivery_id, sign)
-        await _answer(send, 200, _PICTURE, _PIXEL)
+        return Answer(_PICTURE, _PIXEL)
 
     async def ask_to_leave(self, request: Request) -> Response:
         """A page with one button. It changes nothing: scanners follow links."""
         try:
-            self._verify("u", request.scope)
+            self._verify("u", request.path_params["token"])
         except _Bad:
-            return self._not_found(request.scope)
+            return self._not_found(request)
         return self._pages.response(
             request, "unsubscribe.html", headers=_private_headers(), done=False
         )
@@ -118,17 +111,16 @@ class TrackingRoutes:
     async def leave(self, request: Request) -> Response:
         """Leave. RFC 8058: a mail program posts `List-Unsubscribe=One-Click` and wants no redirect."""
         try:
-            delivery_id, _ = self._verify("u", request.scope)
+            delivery_id, _ = self._verify("u", request.path_params["token"])
         except _Bad:
-            return self._not_found(request.scope)
+            return self._not_found(request)
         one_click = b"One-Click" in await request.body()
         await self._tracker.unsubscribe(delivery_id, "one_click" if one_click else "page")
         return self._pages.response(
             request, "unsubscribe.html", headers=_private_headers(), done=True
         )
 
-    def _verify(self, kind: Any, scope: Scope, bound: str = "") -> tuple[UUID, int]:
-        token = scope["path_params"]["token"]
+    def _verify(self, kind: Kind, token: str, bound: str = "") -> tuple[UUID, int]:
         if len(token) != _TOKEN_LENGTH:
             raise _Bad
         try:
@@ -147,8 +139,7 @@ class TrackingRoutes:
         query = f"{parts.query}&{person}" if parts.query else person
         return urlunsplit(parts._replace(query=query))
 
-    def _not_found(self, scope: Scope) -> Response:
-        request = Request(scope)
+    def _not_found(self, request: Request) -> Response:
         return self._pages.response(
             request,
             "problem.html",
@@ -156,16 +147,6 @@ class TrackingRoutes:
             headers=_private_headers(),
             document=NotFound(_BROKEN).document(language_of(request)),
         )
-
-
-class _Endpoint:
-    """Makes an ASGI function a route's endpoint: Starlette hands a class instance the bare scope."""
-
-    def __init__(self, function: Callable[[Scope, Receive, Send], Awaitable[None]]) -> None:
-        self._function = function
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._function(scope, receive, send)
 
 
 @lru_cache(maxsize=512)
@@ -193,18 +174,13 @@ def _location(url: str) -> bytes:
     return quote(url, safe=":/%#?=@[]!$&'()*+,;~").encode("ascii")
 
 
-def _headers(scope: Scope) -> dict[str, str]:
+def _headers(headers: Sequence[Header]) -> dict[str, str]:
     return {
         name.decode("latin-1"): value.decode("latin-1")
-        for name, value in scope["headers"]
+        for name, value in headers
         if name in _TELLING
     }
 
 
 def _private_headers() -> dict[str, str]:
     return {name.decode(): value.decode() for name, value in _PRIVATE}
-
-
-async def _answer(send: Send, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})

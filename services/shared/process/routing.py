@@ -3,9 +3,12 @@
 A prefix matches a whole segment: `/o` answers `/o/x`, not `/openapi.json`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from starlette.types import ASGIApp, Receive, Scope, Send
+
+from services.shared.web.edge import Header
+from services.shared.web.hot import Door, Hall
 
 PREFIXES: dict[str, str] = {
     "/b": "capture",
@@ -57,12 +60,19 @@ def service_of(path: str) -> str | None:
     return None
 
 
+def halls_of(apps: Iterable[object]) -> tuple[Hall, ...]:
+    """Those of these apps that have doors."""
+    return tuple(app for app in apps if isinstance(app, Hall))
+
+
 class OneProcess:
     """Sends each request of one port to the app that answers it."""
 
     def __init__(self, apps: Mapping[str, ASGIApp], own: ASGIApp) -> None:
         self._apps = apps
         self._own = own
+        # the hot paths of a service are all under prefixes of its own
+        self._halls = halls_of(apps.values())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -71,3 +81,13 @@ class OneProcess:
         name = service_of(scope["path"])
         app = self._own if name is None else self._apps[name]
         await app(scope, receive, send)
+
+    def admits(
+        self, method: str, path: str, query: bytes, headers: Sequence[Header]
+    ) -> tuple[Door, str] | None:
+        """As `Hall` says."""
+        for hall in self._halls:
+            admitted = hall.admits(method, path, query, headers)
+            if admitted is not None:
+                return admitted
+        return None

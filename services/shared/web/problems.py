@@ -1,7 +1,7 @@
 """Errors become problem documents (RFC 9457), or, for a browser, a page."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
@@ -31,6 +31,9 @@ CORRELATION = "baitwell.correlation"
 
 ProblemPage = Callable[[Request, Problem], Response | None]
 """Draws a problem for a person; None to answer with the document."""
+
+Unexpected = Callable[[Request, BaseException], Awaitable[Response]]
+"""Logs what nobody expected, and answers."""
 
 _BY_STATUS: dict[int, type[Problem]] = {
     kind.status: kind
@@ -66,8 +69,8 @@ def problem_response(request: Request, problem: Problem) -> Response:
     )
 
 
-def handle_problems(app: FastAPI, page: ProblemPage | None = None) -> None:
-    """Answer every error of an app with a problem."""
+def handle_problems(app: FastAPI, page: ProblemPage | None = None) -> Unexpected:
+    """Answer every error of an app with a problem; what answers the unexpected ones, for who stands outside."""
 
     def answer(request: Request, problem: Problem) -> Response:
         if page is not None and _wants_page(request):
@@ -110,6 +113,7 @@ def handle_problems(app: FastAPI, page: ProblemPage | None = None) -> None:
     app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(HTTPException, starlettes)
     app.add_exception_handler(Exception, unexpected)
+    return unexpected
 
 
 def _wants_page(request: Request) -> bool:

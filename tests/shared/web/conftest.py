@@ -21,6 +21,7 @@ from services.shared.ids import Ids
 from services.shared.telemetry import Telemetry
 from services.shared.traffic import Traffic
 from services.shared.web.body import StrictRoute, read_json
+from services.shared.web.edge import Edge
 from services.shared.web.middleware import EdgeMiddleware
 from services.shared.web.problems import handle_problems
 
@@ -109,14 +110,14 @@ async def small() -> AsyncIterator[Small]:
     app = FastAPI()
     handle_problems(app, _page)
     new_id: Callable[[], UUID] = Ids(VirtualClock()).new
-    app.add_middleware(
-        EdgeMiddleware,
+    edge = Edge(
         service="small",
         telemetry=Telemetry(registry),
         traffic=Traffic(VirtualClock()),
         limit=lambda path: LIMIT,
         new_id=new_id,
     )
+    app.add_middleware(EdgeMiddleware, edge=edge)
     app.router.routes.extend(_hot(seen))
     app.include_router(_router(seen))
     transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
