@@ -24,6 +24,9 @@ class GroupCommit(Generic[Item, Answer]):
     `write(session, items)` returns one answer per item, in order; an answer that is a `Problem` is raised
     to the one who submitted that item. What `write` itself raises undoes the whole transaction; then each
     item is tried alone and gets what it raises. `write` runs under the correlation id of any one of them.
+
+    `patience` seconds after a transaction has begun that does not end, all who wait get `TimeoutError`:
+    theirs may still become durable when its transaction has begun, and does not when it has not.
     """
 
     def __init__(
@@ -35,6 +38,7 @@ class GroupCommit(Generic[Item, Answer]):
         window: float = 0.001,
         limit: int = 256,
         bound: int = 4096,
+        patience: float | None = None,
     ) -> None:
         self._database = database
         self._clock = clock
@@ -42,6 +46,7 @@ class GroupCommit(Generic[Item, Answer]):
         self._window = window
         self._limit = limit
         self._bound = bound
+        self._patience = patience
         self._waiting: list[tuple[Item, asyncio.Future[Answer]]] = []
         self._workers: set[asyncio.Task[None]] = set()
         self._parallel = 1 if database.dialect == "sqlite" else 4
@@ -52,7 +57,10 @@ class GroupCommit(Generic[Item, Answer]):
         return len(self._waiting)
 
     async def submit(self, item: Item) -> Answer:
-        """Return the answer when `item` is durable. Raises `Unavailable` when too many wait already."""
+        """Return the answer when `item` is durable.
+
+        Raises `Unavailable` when too many wait already, `TimeoutError` when it takes too long.
+        """
         if len(self._waiting) >= self._bound:
             raise Unavailable(("请求过多，请稍后再试。", "Too many requests wait; come again."))
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
@@ -83,22 +91,24 @@ class GroupCommit(Generic[Item, Answer]):
 
     async def _commit(self, batch: list[tuple[Item, "asyncio.Future[Answer]"]]) -> None:
         try:
-            answers, error = await self._attempt([item for item, _ in batch])
+            answers, error = await self._attempt(batch)
             if error is None:
                 _answer(batch, answers)
             elif len(batch) == 1 or isinstance(error, Unavailable):
                 _fail(batch, error)
             else:
                 for single in batch:
-                    await self._commit([single])
+                    if not single[1].done():
+                        await self._commit([single])
         finally:
             # whatever ended this must not leave anybody waiting for ever
             _fail(batch, Unavailable())
 
     async def _attempt(
-        self, items: Sequence[Item]
+        self, batch: list[tuple[Item, "asyncio.Future[Answer]"]]
     ) -> tuple[Sequence[Answer | Problem], BaseException | None]:
         """The answers of one transaction, or what it raised, whatever that was."""
+        items = [item for item, _ in batch]
 
         def work(session: Session) -> Sequence[Answer | Problem]:
             answers = self._write(session, items)
@@ -107,7 +117,9 @@ class GroupCommit(Generic[Item, Answer]):
             return answers
 
         transaction = asyncio.ensure_future(self._database.transaction(work))
-        await asyncio.wait({transaction})
+        while not (await asyncio.wait({transaction}, timeout=self._patience))[0]:
+            waiting, self._waiting = self._waiting, []
+            _fail([*batch, *waiting], TimeoutError())
         if transaction.cancelled():
             return (), Unavailable()
         error = transaction.exception()

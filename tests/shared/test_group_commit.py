@@ -171,3 +171,20 @@ async def test_a_wrong_number_of_answers_is_nobodys_success(database: CountingDa
     answers = await together(commit, ["a", "b"])
     assert all(isinstance(answer, RuntimeError) for answer in answers)
     assert await words(database) == set()
+
+
+async def test_who_waits_too_long_is_told_and_later_ones_are_served(
+    database: CountingDatabase,
+) -> None:
+    commit = GroupCommit[str, str](database, SystemClock(), write, limit=2, patience=0.05)
+    database.open.clear()
+    waiting = [asyncio.ensure_future(commit.submit(f"w{number}")) for number in range(2)]
+    await eventually(lambda: database.batches, "they are being written")
+    behind = asyncio.ensure_future(commit.submit("behind"))
+    async with asyncio.timeout(PATIENCE):
+        answers = await asyncio.gather(*waiting, behind, return_exceptions=True)
+    assert [type(answer) for answer in answers] == [TimeoutError] * 3
+    database.open.set()
+    async with asyncio.timeout(PATIENCE):
+        assert await commit.submit("later") == "LATER"
+    assert "behind" not in await words(database), "what had not begun is not written any more"

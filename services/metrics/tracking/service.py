@@ -54,7 +54,7 @@ class Tracker:
         self._new_id = ground.ids.new
         self._window = timedelta(seconds=ground.settings.click_window_seconds)
         self._commit: GroupCommit[Waiter, None] = GroupCommit(
-            ground.database, ground.clock, _write, bound=20_000
+            ground.database, ground.clock, _write, bound=20_000, patience=_STORE_SECONDS
         )
         self._unstored = Counter(
             "baitwell_tracking_unstored_total",
@@ -84,8 +84,7 @@ class Tracker:
         due = now + self._window if kind == CLICKED else now
         waiter = Waiter(self._new_id(), kind, now, due, delivery_id, reason=sign, document=document)
         try:
-            async with asyncio.timeout(_STORE_SECONDS):
-                await self._commit.submit(waiter)
+            await self._commit.submit(waiter)
         except (Unavailable, SQLAlchemyError, TimeoutError) as error:
             self._unstored.labels(kind).inc()
             log.warning("an engagement was not stored: %s", type(error).__name__)
