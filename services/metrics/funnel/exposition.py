@@ -1,7 +1,7 @@
 """The funnel as Prometheus series: totals read from the database, the same on every replica."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -31,7 +31,7 @@ class FunnelSeries(Collector):
         self._database = database
         self._clock = clock
         self._read_at = float("-inf")
-        self._values: dict[Series, int] = {}
+        self._told = self._family({})
         registry.register(self)
 
     async def refresh(self) -> None:
@@ -39,26 +39,26 @@ class FunnelSeries(Collector):
         if self._clock.monotonic() - self._read_at < _FRESH:
             return
         with suppress(DatabaseUnavailable):
-            self._values = await self._database.scan(_read)
+            self._told = self._family(await self._database.scan(_read))
             self._read_at = self._clock.monotonic()
 
     def describe(self) -> Iterator[CounterMetricFamily]:
-        yield self._family()
+        yield self._family({})
 
     def collect(self) -> Iterator[CounterMetricFamily]:
-        family = self._family()
-        for labels, value in sorted(self._values.items()):
-            family.add_metric(labels, value)
-        yield family
+        yield self._told
 
     @staticmethod
-    def _family() -> CounterMetricFamily:
-        return CounterMetricFamily(
+    def _family(values: Mapping[Series, int]) -> CounterMetricFamily:
+        family = CounterMetricFamily(
             "baitwell_funnel",
             "Events by stage, as kept in the database; take max over replicas. A machine's have "
             "stages of their own; refunds and corrections too: no series falls.",
             labels=("stage", "channel", "bait", "campaign"),
         )
+        for labels, value in sorted(values.items()):
+            family.add_metric(labels, value)
+        return family
 
 
 def _read(session: Session) -> dict[Series, int]:

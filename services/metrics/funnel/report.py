@@ -1,7 +1,7 @@
 """From cells to a report: what is shown of each bait, campaign, channel and day."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from typing import Literal, NamedTuple
 
 from services.metrics.funnel.schemas import Funnel, FunnelItem, Money, Stage, Unattributed
@@ -57,12 +57,17 @@ _KEYS: dict[By, Callable[[CellSum], str]] = {
 }
 
 
-def items(cells: Iterable[CellSum], by: By, labels: dict[tuple[str, str], str]) -> list[FunnelItem]:
-    """One item for each key, in order of the key."""
+def items(
+    cells: Iterable[CellSum],
+    by: By,
+    labels: dict[tuple[str, str], str],
+    only: Container[str] | None = None,
+) -> list[FunnelItem]:
+    """One item for each key (of those in `only`), in order of the key."""
     grouped: dict[str, list[CellSum]] = defaultdict(list)
     for cell in cells:
         key = _KEYS[by](cell)
-        if key:
+        if key and (only is None or key in only):
             grouped[key].append(cell)
     return [item(key, labels.get((by, key), key), grouped[key]) for key in sorted(grouped)]
 

@@ -178,7 +178,11 @@ def forget_people(
 
 
 def cells(
-    session: Session, days: tuple[str, str] | None, by_day: bool, bait: str, campaign: str
+    session: Session,
+    days: tuple[str, str] | None,
+    by_day: bool,
+    bait: str = "",
+    campaign: str = "",
 ) -> list[Any]:
     """Cells summed over days (inclusive; None: all), kept apart by day only on request."""
     day: Any = _TOTAL.day if by_day else literal("").label("day")

@@ -1,14 +1,16 @@
 """The funnel desk: reports from the totals, and the totals from the raw events."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from typing import Any, Literal
 
 from sqlmodel import Session
 
 from services.metrics.funnel import report, repository
 from services.metrics.funnel.counting import Counting
 from services.metrics.funnel.report import By, CellSum
-from services.metrics.funnel.schemas import FunnelReport
+from services.metrics.funnel.schemas import FunnelItem, FunnelReport, Unattributed
 from services.metrics.funnel.stages import Days
 from services.metrics.settings import MetricsSettings
 from services.shared.database import Database
@@ -29,6 +31,16 @@ class Question:
     campaign: str | None = None
     after: str | None = None
     limit: int = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Latest:
+    """The sums of everything, and the funnels of the baits and campaigns that were heard of last."""
+
+    all: FunnelItem
+    unattributed: Unattributed
+    baits: Sequence[FunnelItem]
+    campaigns: Sequence[FunnelItem]
 
 
 class FunnelDesk:
@@ -62,6 +74,10 @@ class FunnelDesk:
             next=page[-1].key if more and page else None,
         )
 
+    async def latest(self, number: int) -> Latest:
+        """What the start page shows: the newest `number` of each, newest first, in one look."""
+        return await self._ground.database.scan(lambda session: _latest(session, number))
+
     def _range(self, question: Question) -> tuple[str, str] | None:
         since, until = question.since, question.until
         if since is None and until is None:
@@ -85,7 +101,29 @@ def _look(
         if name.kind == "bait" and name.label == bait:
             bait = name.thing
     rows = repository.cells(session, days, question.by == "day", bait, question.campaign or "")
-    return [CellSum(*row[:6], *(int(value) for value in row[6:])) for row in rows], labels
+    return _sums(rows), labels
+
+
+def _latest(session: Session, number: int) -> Latest:
+    known = sorted(repository.names(session), key=lambda name: name.seen_at, reverse=True)
+    labels = {(name.kind, name.thing): name.label for name in known}
+    found = _sums(repository.cells(session, None, by_day=False))
+
+    def newest(kind: Literal["bait", "campaign"]) -> list[FunnelItem]:
+        things = [name.thing for name in known if name.kind == kind][:number]
+        items = {item.key: item for item in report.items(found, kind, labels, things)}
+        return [items[thing] for thing in things if thing in items]
+
+    return Latest(
+        report.item("all", "all", found),
+        report.unattributed(found),
+        newest("bait"),
+        newest("campaign"),
+    )
+
+
+def _sums(rows: Iterable[Any]) -> list[CellSum]:
+    return [CellSum(*row[:6], *(int(value) for value in row[6:])) for row in rows]
 
 
 async def rebuild_totals(database: Database, counting: Counting) -> int:

@@ -7,11 +7,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from sqlmodel import Session
-
-from services.metrics.funnel import repository as funnel
 from services.metrics.funnel.schemas import Funnel, FunnelItem, Money, Unattributed
-from services.metrics.funnel.service import FunnelDesk, Question
+from services.metrics.funnel.service import FunnelDesk
 from services.metrics.settings import MetricsSettings
 from services.metrics.waiting import repository as waiting
 from services.metrics.waiting.repository import WaitingState
@@ -90,18 +87,16 @@ class Overview:
         return await _asked(client, "/health/ready") is not None
 
     async def _figures(self) -> Figures:
-        by_bait = await self._desk.report(Question("bait", limit=500))
-        by_campaign = await self._desk.report(Question("campaign", limit=500))
-        baits, campaigns = await self._ground.database.read(_newest)
+        latest = await self._desk.latest(_NEWEST)
         state = await self._ground.database.read(waiting.state)
         gauges = await self._gauges(state)
         return Figures(
-            by_bait.all.bait,
-            by_campaign.all.campaign,
-            _together(by_bait.all),
-            by_bait.unattributed,
-            _pick(by_bait.items, baits),
-            _pick(by_campaign.items, campaigns),
+            latest.all.bait,
+            latest.all.campaign,
+            _together(latest.all),
+            latest.unattributed,
+            latest.baits,
+            latest.campaigns,
             gauges,
         )
 
@@ -135,14 +130,6 @@ async def _asked(client: InternalClient, path: str) -> Any:
     return None
 
 
-def _newest(session: Session) -> tuple[list[str], list[str]]:
-    names = sorted(funnel.names(session), key=lambda name: name.seen_at, reverse=True)
-    return (
-        [name.thing for name in names if name.kind == "bait"][:_NEWEST],
-        [name.thing for name in names if name.kind == "campaign"][:_NEWEST],
-    )
-
-
 def _together(everything: FunnelItem) -> list[Money]:
     """The money of all funnels, by currency."""
     found: dict[str, Money] = {}
@@ -155,11 +142,6 @@ def _together(everything: FunnelItem) -> list[Money]:
             kept.refunded += money.refunded
             kept.net += money.net
     return list(found.values())
-
-
-def _pick(items: Sequence[FunnelItem], keys: Sequence[str]) -> list[FunnelItem]:
-    by_key = {item.key: item for item in items}
-    return [by_key[key] for key in keys if key in by_key]
 
 
 def _told(sums: dict[str, float], most: dict[str, float], state: WaitingState) -> list[Gauge]:

@@ -51,6 +51,20 @@ async def test_a_key_opens_the_figures_and_log_out_closes_them(bench: Bench, key
     assert 'name="key"' in (await bench.client.get("/")).text
 
 
+async def test_the_newest_campaigns_are_shown_however_many_there_are(
+    bench: Bench, key: str
+) -> None:
+    """By when they were heard of, not by their ids."""
+    for number in range(7):
+        await bench.sent(UUID(int=100 - number), campaign_name=f"Offer no. {number}")
+        bench.clock.advance(60)
+    await log_in(bench, key)
+    page = (await bench.client.get("/?lang=en")).text
+    shown = [number for number in range(7) if f"Offer no. {number}" in page]
+    assert shown == [2, 3, 4, 5, 6]
+    assert page.index("Offer no. 6") < page.index("Offer no. 2")
+
+
 async def test_the_cookie_is_for_the_browser_alone(bench: Bench, key: str, tmp_path: Path) -> None:
     cookie = (await log_in(bench, key)).headers["set-cookie"]
     assert "HttpOnly" in cookie
