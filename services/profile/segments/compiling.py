@@ -6,7 +6,7 @@ person after the other. Walking through members in the order of their ids asks f
 page costs a page and not a set. Counting begins with the small sets and tests for the large ones.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,15 +27,18 @@ RANGED = frozenset({"at", "channel", "number_value", "text_value", "verified_at"
 
 @dataclass(frozen=True)
 class Compiler:
-    """Compiles rules. `tests` are the conditions to ask for as existence; None: all of them."""
+    """Compiles rules. `tests` are the conditions to ask for as existence; None: all of them.
+
+    Where all have to hold, they are asked in the order of `tests`: who fails the first is not asked the others.
+    """
 
     world: World
-    tests: frozenset[Any] | None = None
+    tests: Sequence[Any] | None = None
 
     def expression(self, rule: Any) -> Expression:
         """The condition on `profiles` that holds for the people of a rule."""
         if isinstance(rule, rules.AllRule):
-            return and_(*(self.expression(inner) for inner in rule.all))
+            return and_(*(self.expression(inner) for inner in sorted(rule.all, key=self._turn)))
         if isinstance(rule, rules.AnyRule):
             return or_(*(self.expression(inner) for inner in rule.any))
         if isinstance(rule, rules.NotRule):
@@ -45,6 +48,10 @@ class Compiler:
         if isinstance(rule, rules.VerifiedRule) and not rule.verified:
             return not_(found)
         return found
+
+    def _turn(self, rule: Any) -> int:
+        """Sets come before tests."""
+        return self.tests.index(rule) + 1 if self.tests and rule in self.tests else 0
 
 
 class _Unindexed(ColumnElement[Any]):
@@ -93,14 +100,14 @@ def _unindexed(condition: Expression) -> Expression:
     return replaced
 
 
-def large_conditions(rule: Any, world: World, size: Callable[[Having], int]) -> frozenset[Any]:
-    """The conditions to test for when the people of a rule are counted; the others are sets.
+def large_conditions(rule: Any, world: World, size: Callable[[Having], int]) -> list[Any]:
+    """The conditions to test for when the people of a rule are counted, the rarest first; the others are sets.
 
     Where several have to hold, the smallest set is what one begins with, and large ones are tests on it.
     `size` tells how many rows fulfil a condition (it may stop counting at some number over `LARGE`).
     """
     if not isinstance(rule, rules.AllRule):
-        return frozenset()
+        return []
     sizes: dict[Any, int] = {}
     direct: dict[Any, int] = {}
     for inner in rule.all:
@@ -112,9 +119,10 @@ def large_conditions(rule: Any, world: World, size: Callable[[Having], int]) -> 
             if leaf is inner and not _negated(leaf):
                 direct[leaf] = sizes[leaf]
     if not direct:
-        return frozenset()
+        return []
     first = min(direct, key=lambda leaf: direct[leaf])
-    return frozenset(leaf for leaf, number in sizes.items() if number > LARGE and leaf != first)
+    large = (leaf for leaf, number in sizes.items() if number > LARGE and leaf != first)
+    return sorted(large, key=lambda leaf: sizes[leaf])
 
 
 def _negated(leaf: Any) -> bool:
