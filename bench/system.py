@@ -20,6 +20,9 @@ from typing import Any
 
 BUILD = Path("build")
 
+_KEPT_SECONDS = 2.1
+_SERVICES = ("capture", "profile", "push", "metrics")
+
 
 def free_port() -> int:
     """A port of the loopback interface that nobody listens on now."""
@@ -106,21 +109,31 @@ class Embedded:
         return json.loads(text) if text else None
 
     def lag(self) -> int:
-        """Records that consumers have still to handle, and events that still wait for the log."""
+        """Records that consumers have still to handle, and events that still wait for the log.
+
+        -1 when that is not known yet. What is told may be two seconds old.
+        """
         with urllib.request.urlopen(f"{self.url}/metrics", timeout=30) as answer:
             text = answer.read().decode()
         found = re.findall(
             r"^baitwell_(?:consumer_lag_records|outbox_messages)\{.*\} (\S+)$", text, re.MULTILINE
         )
+        if len(found) <= len(_SERVICES):
+            return -1
         return int(sum(float(value) for value in found))
 
     def quiet(self, seconds: float = 300) -> None:
-        """Wait until there is nothing to handle or to publish."""
+        """Wait until there is nothing to handle or to publish.
+
+        The system keeps what it last read of its lag for two seconds, and knows none when it has just begun.
+        """
         end = time.monotonic() + seconds
-        while self.lag():
+        while True:
+            time.sleep(_KEPT_SECONDS)
+            if self.lag() == 0:
+                return
             if time.monotonic() > end:
                 raise RuntimeError(f"there is work left after {seconds:g} s")
-            time.sleep(0.05)
 
     def processor(self) -> float:
         """Seconds of processor time that the process has taken."""
