@@ -5,6 +5,7 @@ is rendered anew for every batch, one array is not.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from pydantic_core import from_json
@@ -64,14 +65,84 @@ class Bulk:
         return self._ready[dialect.name]
 
 
+class Query:
+    """Reads `names` of a table's rows by one raw statement, as tuples.
+
+    `rest` is what follows FROM and the table, with `{}` for each parameter; `takes` names for each the column
+    that it is compared with. An array of keys is taken as `among(column)`, which `rest` has as a parameter alone.
+    """
+
+    def __init__(
+        self, model: type[MetricsTable], names: Sequence[str], rest: str, takes: Sequence[str]
+    ) -> None:
+        self._model = model
+        self._names = tuple(names)
+        self._rest = rest
+        self._takes = tuple(takes)
+        self._ready: dict[str, tuple[str, list[Convert], list[Convert | None]]] = {}
+
+    def rows(self, session: Session, *given: Any, locked: str = "") -> Iterable[tuple[Any, ...]]:
+        """The rows. `locked` ends the statement where rows can be locked one by one."""
+        dialect = session.get_bind().dialect.name
+        sql, ready, converters = self._ready.get(dialect) or self._prepare(dialect)
+        if locked and dialect != "sqlite":
+            sql = f"{sql} {locked}"
+        values = tuple([convert(value) for convert, value in zip(ready, given, strict=True)])
+        found = session.connection().exec_driver_sql(sql, values).fetchall()
+        if not found:
+            return ()
+        return zip(*_converted(zip(*found, strict=True), converters), strict=True)
+
+    def _prepare(self, dialect: str) -> tuple[str, list[Convert], list[Convert | None]]:
+        known = columns(self._model)
+        places, ready = [], []
+        for number, name in enumerate(self._takes, 1):
+            place, convert = _parameter(name, known, dialect, number)
+            places.append(place)
+            ready.append(convert)
+        names = ", ".join(f'"{name}"' for name in self._names)
+        rest = self._rest.format(*places)
+        sql = f"SELECT {names} FROM {table(self._model).name} {rest}"  # noqa: S608
+        converters = [_reader(known[name].type, dialect) for name in self._names]
+        self._ready[dialect] = (sql, ready, converters)
+        return self._ready[dialect]
+
+
+_MANY = "many "
+
+
+def among(column: str) -> str:
+    """A parameter that is an array of keys, one of which the column has to be: `"column" {}`."""
+    return _MANY + column
+
+
+def _parameter(name: str, known: Any, dialect: str, number: int) -> tuple[str, Convert]:
+    """How a parameter stands in a statement, and what makes its values ready; "": they are."""
+    place = "?" if dialect == "sqlite" else f"${number}"
+    if not name.startswith(_MANY):
+        convert = converter_of(known[name].type, dialect) if name else None
+        return place, convert or _as_it_is
+    uuid = isinstance(known[name.removeprefix(_MANY)].type, Uuid)
+    if dialect == "sqlite":
+        key: Convert = hex_of if uuid else str
+        return f"IN (SELECT value FROM json_each({place}))", partial(_array, key)  # noqa: S608
+    return f"= ANY({place}::{'uuid' if uuid else 'varchar'}[])", list
+
+
+def _array(key: Convert, values: Collection[Any]) -> str:
+    return write_json([key(value) for value in values])
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
+
+
 class Lookup:
     """Reads `names` of the rows whose column `by` is one of many keys, as tuples, by one raw statement."""
 
     def __init__(self, model: type[MetricsTable], names: Sequence[str], by: str) -> None:
-        self._model = model
-        self._names = tuple(names)
         self._by = by
-        self._ready: dict[str, tuple[str, Convert, list[Convert | None]]] = {}
+        self._query = Query(model, names, f'WHERE "{by}" {{}}', (among(by),))
 
     def rows(
         self, session: Session, keys: Collection[Any], *, lock: bool = False
@@ -79,32 +150,25 @@ class Lookup:
         """The rows, in no order. `lock` keeps other transactions from changing or locking them."""
         if not keys:
             return ()
-        dialect = session.get_bind().dialect.name
-        sql, key, converters = self._ready.get(dialect) or self._prepare(dialect)
-        if dialect == "sqlite":
-            given: Any = write_json([key(one) for one in keys])
-        else:
-            given = list(keys)
-            if lock:
-                sql = f"{sql} ORDER BY {self._by} FOR UPDATE"
-        found = session.connection().exec_driver_sql(sql, (given,)).fetchall()
-        if not found:
-            return ()
-        return zip(*_converted(zip(*found, strict=True), converters), strict=True)
+        locked = f"ORDER BY {self._by} FOR UPDATE" if lock else ""
+        return self._query.rows(session, keys, locked=locked)
 
-    def _prepare(self, dialect: str) -> tuple[str, Convert, list[Convert | None]]:
-        known = columns(self._model)
-        uuid = isinstance(known[self._by].type, Uuid)
-        if dialect == "sqlite":
-            among = "IN (SELECT value FROM json_each(?))"
-        else:
-            among = f"= ANY($1::{'uuid' if uuid else 'varchar'}[])"
-        names = ", ".join(f'"{name}"' for name in self._names)
-        sql = f'SELECT {names} FROM {table(self._model).name} WHERE "{self._by}" {among}'  # noqa: S608
-        key: Convert = hex_of if uuid else str
-        converters = [_reader(known[name].type, dialect) for name in self._names]
-        self._ready[dialect] = (sql, key, converters)
-        return self._ready[dialect]
+
+class Removal:
+    """Deletes the rows whose column `by` is one of many keys."""
+
+    def __init__(self, model: type[MetricsTable], by: str) -> None:
+        self._model = model
+        self._by = by
+
+    def run(self, session: Session, keys: Collection[Any]) -> None:
+        """Delete them as part of the session's transaction."""
+        if not keys:
+            return
+        dialect = session.get_bind().dialect.name
+        place, ready = _parameter(among(self._by), columns(self._model), dialect, 1)
+        sql = f'DELETE FROM {table(self._model).name} WHERE "{self._by}" {place}'  # noqa: S608
+        session.connection().exec_driver_sql(sql, (ready(keys),))
 
 
 def _converted(

@@ -16,7 +16,7 @@ from services.shared.events.engagements import (
     EngagementInquired,
     EngagementUnsubscribed,
 )
-from services.shared.ids import derived
+from services.shared.ids import derived, derived_text
 
 DISPLAYED, CLICKED, UNSUBSCRIBED = (
     EngagementDisplayed.kind,
@@ -42,14 +42,19 @@ _MODELS: dict[str, type[Engagement]] = {
 
 def message_of(raw: Raw) -> Message:
     """The event of a counted engagement. Its id follows from the engagement's."""
+    return message_about(raw, raw.contact_key, raw.profile_id)
+
+
+def message_about(raw: Raw, contact_key: str | None, profile_id: UUID | None) -> Message:
+    """The same for one whose person stands elsewhere."""
     document: dict[str, Any] = raw.document or {}
     values: dict[str, Any] = {
         "engagement_id": raw.id,
         "delivery_id": _delivery_of(raw),
         "campaign_id": raw.campaign_id,
         "bait_id": raw.bait_id,
-        "profile_id": raw.profile_id,
-        "contact_key": raw.contact_key,
+        "profile_id": profile_id,
+        "contact_key": contact_key,
         "channel": raw.channel or None,
         "machine": raw.machine,
         "machine_reason": raw.reason if raw.machine else None,
@@ -69,12 +74,12 @@ def message_of(raw: Raw) -> Message:
     elif raw.kind == UNSUBSCRIBED:
         values |= {"way": document["way"]}
     # our own rows: no model is made of them, which would cost as much as counting them
-    event_id = derived(raw.kind, raw.id, "event")
+    event_id = derived_text(raw.kind, raw.id, "event")
     return envelope.message_of(
         _MODELS[raw.kind],
         to_json(values),
         event_id=event_id,
-        key=raw.contact_key or str(event_id),
+        key=contact_key or event_id,
         occurred_at=raw.occurred_at,
         source="metrics",
     )

@@ -17,6 +17,7 @@ from services.metrics.engagements.events import (
     TRACKED,
     UNSUBSCRIBED,
     correction_of,
+    message_about,
     message_of,
 )
 from services.metrics.funnel import repository as funnel
@@ -37,6 +38,7 @@ from services.metrics.waiting import repository as waiting
 from services.metrics.waiting.repository import Waiter
 from services.shared import outbox
 from services.shared.errors import DatabaseUnavailable
+from services.shared.events import Message
 from services.shared.ground import Ground
 from services.shared.ids import derived
 from services.shared.traffic import Pace
@@ -93,7 +95,8 @@ class Settler:
                 for waiter in ready
                 if waiter.delivery_id
             ]
-            self._finish(session, raws, now)
+            fresh = self._counting.record(session, raws)
+            outbox.put(session, [_said_of(raw, known) for raw in fresh], now)
             waiting.remove(session, [waiter.id for waiter in ready])
         return len(due)
 
@@ -103,8 +106,19 @@ class Settler:
             reason = EARLY
         if not reason and waiter.id in bunched:
             reason = ALL_LINKS
-        return _raw_of(waiter, _credit_to(delivery))._replace(
-            machine=bool(reason), reason=reason, credit=""
+        # who a delivery went to stands with the delivery
+        return Raw(
+            waiter.id,
+            waiter.kind,
+            waiter.kind.removeprefix("engagement."),
+            waiter.at,
+            delivery.id,
+            delivery.campaign_id,
+            delivery.bait_id,
+            delivery.channel,
+            machine=bool(reason),
+            reason=reason,
+            document=waiter.document,
         )
 
     def _bunched(
@@ -132,7 +146,8 @@ class Settler:
             if raw.subject and raw.document:
                 click = Click(raw.id, raw.occurred_at, raw.document["link"])
                 by_message[raw.subject].add(click)
-        bunched = {id_ for message in by_message.values() for id_ in all_links(message)}
+        several = [message for message in by_message.values() if len(message) > 1]
+        bunched = {id_ for message in several for id_ in all_links(message)}
         late = [raw for id_, raw in counted.items() if id_ in bunched and not raw.machine]
         if late:
             self._correct(session, sorted(late, key=lambda raw: raw.id), known, now)
@@ -249,17 +264,12 @@ def refund_of(order: UUID) -> UUID:
     return derived(CONVERTED, order, REFUNDED)
 
 
-def _credit_to(delivery: DeliveryRow) -> Credit:
-    return Credit(
-        "",
-        delivery.id,
-        delivery.id,
-        delivery.campaign_id,
-        delivery.bait_id,
-        delivery.channel,
-        delivery.contact_key,
-        delivery.profile_id,
-    )
+def _said_of(raw: Raw, known: Mapping[UUID, DeliveryRow]) -> Message:
+    """The event of a tracked engagement."""
+    delivery = known[raw.subject] if raw.subject else None
+    if delivery is None:
+        return message_of(raw)
+    return message_about(raw, delivery.contact_key, delivery.profile_id)
 
 
 def _delivery_of(raw: Raw) -> dict[str, str]:
@@ -291,6 +301,6 @@ def _raw_of(waiter: Waiter, credit: Credit) -> Raw:
 
 def _stored(raw: Raw) -> Raw:
     """As the table keeps it: who a delivery went to stands with the delivery."""
-    if raw.kind == UNSUBSCRIBED or raw.kind in TRACKED:
+    if raw.kind == UNSUBSCRIBED:
         return raw._replace(contact_key=None, profile_id=None)
     return raw

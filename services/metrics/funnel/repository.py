@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import delete, func, literal, select, tuple_, update
 from sqlmodel import Session
 
-from services.metrics.bulk import Bulk, Lookup
+from services.metrics.bulk import Bulk, Lookup, Query, among
 from services.metrics.funnel.models import First, Name, RawEvent, Total
 from services.metrics.funnel.stages import Raw
 from services.metrics.tables import columns, upsert
@@ -39,6 +39,12 @@ _ADD_EVENTS = Bulk(RawEvent, Raw._fields)
 _PUT_FIRSTS = Bulk(First, ("subject", "stage", "at"), _earlier)
 _ADD_TOTALS = Bulk(Total, (*_CELL, *_SUMS), _summed)
 _KNOWN_EVENTS = Lookup(RawEvent, ("id",), "id")
+_CLICKS_SINCE = Query(
+    RawEvent,
+    Raw._fields,
+    """WHERE "subject" {} AND "kind" = 'engagement.clicked' AND "occurred_at" >= {}""",
+    (among("subject"), "occurred_at"),
+)
 _FIRSTS_OF = Lookup(First, ("subject", "stage", "at"), "subject")
 
 FirstKey = tuple[UUID, str]
@@ -71,14 +77,7 @@ def replace_event(session: Session, raw: Raw) -> None:
 
 def clicks_since(session: Session, deliveries: Sequence[UUID], since: datetime) -> list[Raw]:
     """The counted clicks of these deliveries from a moment on."""
-    rows = session.execute(
-        select(*_COLUMNS).where(
-            _RAW.subject.in_(deliveries),
-            _RAW.kind == "engagement.clicked",
-            _RAW.occurred_at >= since,
-        )
-    )
-    return [Raw._make(row) for row in rows]
+    return [Raw._make(row) for row in _CLICKS_SINCE.rows(session, deliveries, since)]
 
 
 def in_order_of_id(session: Session, chunk: int) -> Iterator[list[Raw]]:

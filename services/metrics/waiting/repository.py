@@ -5,11 +5,11 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import delete, func, or_, select, update
+from sqlalchemy import func, or_, select, update
 from sqlalchemy.sql.elements import ColumnElement
 from sqlmodel import Session
 
-from services.metrics.bulk import Bulk, Lookup
+from services.metrics.bulk import Bulk, Lookup, Query, Removal, among
 from services.metrics.tables import columns
 from services.metrics.waiting.models import Waiting
 
@@ -35,9 +35,20 @@ class Waiter(NamedTuple):
     document: dict[str, Any] = {}  # noqa: RUF012  # never changed
 
 
-_COLUMNS = tuple(getattr(Waiting, name) for name in Waiter._fields)
-
 _BY_DELIVERY = Lookup(Waiting, Waiter._fields, "delivery_id")
+_DUE = Query(
+    Waiting,
+    Waiter._fields,
+    'WHERE "due" <= {} AND "kind" {} ORDER BY "due" LIMIT {}',
+    ("due", among("kind"), ""),
+)
+_CROWDED = Query(
+    Waiting,
+    ("delivery_id",),
+    'WHERE "delivery_id" {} AND "kind" = {} GROUP BY "delivery_id" HAVING count(*) > 1',
+    (among("delivery_id"), "kind"),
+)
+_REMOVAL = Removal(Waiting, "id")
 _ADD = Bulk(Waiting, Waiter._fields)
 _ADD_ONCE = Bulk(Waiting, Waiter._fields, lambda statement: statement.on_conflict_do_nothing())
 
@@ -53,13 +64,7 @@ def add_once(session: Session, waiters: Sequence[Waiter]) -> None:
 
 def due(session: Session, kinds: Collection[str], now: datetime, limit: int) -> list[Waiter]:
     """The oldest that are due; other processes get others."""
-    rows = session.execute(
-        select(*_COLUMNS)
-        .where(_WAITING.due <= now, _WAITING.kind.in_(sorted(kinds)))
-        .order_by(_WAITING.due)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    )
+    rows = _DUE.rows(session, now, sorted(kinds), limit, locked="FOR UPDATE SKIP LOCKED")
     return [Waiter._make(row) for row in rows]
 
 
@@ -71,14 +76,7 @@ def of_deliveries(session: Session, kind: str, ids: Collection[UUID]) -> list[Wa
 
 def crowded(session: Session, kind: str, ids: Sequence[UUID]) -> list[UUID]:
     """Those of these deliveries for which more than one of a kind waits."""
-    return list(
-        session.execute(
-            select(_WAITING.delivery_id)
-            .where(_WAITING.delivery_id.in_(ids), _WAITING.kind == kind)
-            .group_by(_WAITING.delivery_id)
-            .having(func.count() > 1)
-        ).scalars()
-    )
+    return [delivery for (delivery,) in _CROWDED.rows(session, ids, kind)]
 
 
 def with_ids(session: Session, ids: Sequence[UUID]) -> set[UUID]:
@@ -87,7 +85,7 @@ def with_ids(session: Session, ids: Sequence[UUID]) -> set[UUID]:
 
 
 def remove(session: Session, ids: Sequence[UUID]) -> None:
-    session.execute(delete(Waiting).where(_WAITING.id.in_(ids)))
+    _REMOVAL.run(session, ids)
 
 
 def postpone(session: Session, waiters: Sequence[Waiter], now: datetime) -> None:
