@@ -29,8 +29,8 @@ def cut_is_refusal() -> None:
 
 def deaf_when_late() -> None:
     """A true result that comes after the lease changes nothing any more."""
-    assert repository._ANSWERABLE == ("sending", "unknown")
-    repository._ANSWERABLE = ("sending",)  # type: ignore[assignment]
+    assert repository._ANSWERABLE == (State.SENDING, State.UNKNOWN)
+    repository._ANSWERABLE = (State.SENDING,)  # type: ignore[assignment]
 
 
 def refusal_is_sent() -> None:

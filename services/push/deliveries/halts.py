@@ -7,7 +7,7 @@ out from its commit on; `sweep` moves the rows afterwards, a few at a time.
 from collections.abc import Callable
 from datetime import datetime
 from functools import cache
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import delete, select
@@ -16,8 +16,8 @@ from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 from sqlmodel import Session
 
 from services.push.deliveries.models import CampaignHalt
-from services.push.sets import dialect_of
-from services.shared.database.base import WAKE
+from services.push.sets import Ready, dialect_of
+from services.shared.database.base import WAKE, Dialect
 
 HALTS = CampaignHalt.__table__  # type: ignore[attr-defined]  # what SQLModel adds
 
@@ -53,15 +53,16 @@ class Halted(NamedTuple):
 
 
 @cache
-def _all(locked: bool) -> Any:
+def _all(_dialect: Dialect, locked: bool) -> Ready:
     rows = select(HALTS.c.campaign_id, HALTS.c.state, HALTS.c.at)
-    return rows.with_for_update(read=True) if locked else rows
+    return Ready(rows.with_for_update(read=True) if locked else rows)
 
 
 def halts(session: Session, *, locked: bool = False) -> dict[UUID, Halted]:
     """The campaigns that are halted or whose rows still move. `locked`: none changes before our commit."""
-    locked = locked and dialect_of(session) == "postgresql"
-    return {row[0]: Halted(*row) for row in session.execute(_all(locked))}
+    dialect = dialect_of(session)
+    found = _all(dialect, locked and dialect == "postgresql").rows(session, {})
+    return {row[0]: Halted._make(row) for row in found}
 
 
 def forget(session: Session, halted: Halted) -> None:

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import (
-    Integer,
     String,
     Uuid,
     and_,
@@ -26,7 +25,7 @@ from sqlmodel import Session
 from services.push.deliveries.halts import HALTS
 from services.push.deliveries.models import Delivery, DeliveryTrace, standing_in
 from services.push.deliveries.states import OPEN, TAKEN, WAITING, State
-from services.push.sets import RowSet, dialect_of
+from services.push.sets import PairSet, Ready, RowSet, dialect_of
 from services.shared.database import Document, Moment
 from services.shared.database.base import Dialect
 from services.shared.events.parts import CauseKind
@@ -34,10 +33,10 @@ from services.shared.events.parts import CauseKind
 LEDGER = Delivery.__table__  # type: ignore[attr-defined]  # what SQLModel adds
 TRACE = DeliveryTrace.__table__  # type: ignore[attr-defined]  # what SQLModel adds
 
-_CLAIMED = ("claimed",)
-_SENDING = ("sending",)
-_ANSWERABLE = ("sending", "unknown")
-_FINAL = ("sent", "failed", "dropped")
+_CLAIMED = (State.CLAIMED,)
+_SENDING = (State.SENDING,)
+_ANSWERABLE = (State.SENDING, State.UNKNOWN)
+_FINAL = (State.SENT, State.FAILED, State.DROPPED)
 
 
 class Claimed(NamedTuple):
@@ -97,7 +96,7 @@ class Step(NamedTuple):
 
 
 @cache
-def _due(dialect: Dialect) -> Any:
+def _due(dialect: Dialect) -> Ready:
     halted = select(HALTS.c.campaign_id).where(HALTS.c.state != "resuming")
     statement = (
         select(*[LEDGER.c[name] for name in _READ])
@@ -112,7 +111,9 @@ def _due(dialect: Dialect) -> Any:
         .order_by(LEDGER.c.not_before)
         .limit(bindparam("most"))
     )
-    return statement.with_for_update(skip_locked=True, of=LEDGER) if _locks(dialect) else statement
+    if _locks(dialect):
+        statement = statement.with_for_update(skip_locked=True, of=LEDGER)
+    return Ready(statement)
 
 
 def _locks(dialect: Dialect) -> bool:
@@ -133,17 +134,18 @@ def claim(
 ) -> list[Claimed]:
     """Take due rows: planned or held → claimed."""
     dialect = dialect_of(session)
-    rows = session.execute(_due(dialect), {**wanted._asdict(), "now": now}).all()
-    if not rows:
+    found = _due(dialect).rows(session, {**wanted._asdict(), "now": now})
+    if not found:
         return []
+    rows = [Claimed._make((token, *row)) for row in found]
     given, statement = _claiming(dialect)
     parameters = given.bind([(row.id,) for row in rows])
-    session.execute(statement, parameters | {"token": token, "new_lease": lease_until, "at": now})
-    return [Claimed._make((token, *row)) for row in rows]
+    statement.run(session, parameters | {"token": token, "new_lease": lease_until, "at": now})
+    return rows
 
 
 @cache
-def _claiming(dialect: Dialect) -> tuple[RowSet, Any]:
+def _claiming(dialect: Dialect) -> tuple[RowSet, Ready]:
     given = RowSet(dialect, "given", id=Uuid())
     statement = (
         update(LEDGER)
@@ -155,15 +157,17 @@ def _claiming(dialect: Dialect) -> tuple[RowSet, Any]:
             updated_at=bindparam("at", type_=Moment()),
         )
     )
-    return given, statement
+    return given, Ready(statement)
 
 
 @cache
-def _stepping(dialect: Dialect, before: tuple[str, ...], after: str | None) -> tuple[RowSet, Any]:
-    given = RowSet(dialect, "given", id=Uuid(), token=Uuid())
+def _stepping(
+    dialect: Dialect, before: tuple[State, ...], after: State | None
+) -> tuple[RowSet, Ready]:
+    given = RowSet(dialect, "given", id=Uuid())
     values: dict[str, Any] = {"lease_until": bindparam("new_lease", type_=Moment())}
     if after is not None:
-        values |= {"state": after, "updated_at": bindparam("at", type_=Moment())}
+        values |= {"state": after.value, "updated_at": bindparam("at", type_=Moment())}
     if after == State.SENDING:
         values["sending_at"] = bindparam("at", type_=Moment())
     if after == State.PLANNED:
@@ -172,31 +176,36 @@ def _stepping(dialect: Dialect, before: tuple[str, ...], after: str | None) -> t
         update(LEDGER)
         .where(
             LEDGER.c.id == given.id,
-            LEDGER.c.claim_token == given.token,
-            LEDGER.c.state.in_(before),
+            LEDGER.c.claim_token == bindparam("token", type_=Uuid()),
+            standing_in(before, LEDGER.c.state),
         )
         .values(**values)
-        .returning(LEDGER.c.id, LEDGER.c.claim_token)
+        .returning(LEDGER.c.id)
     )
-    return given, statement
+    return given, Ready(statement)
 
 
 def _step(
     session: Session,
     rows: Sequence[Claimed],
-    change: tuple[tuple[str, ...], State | None],
+    change: tuple[tuple[State, ...], State | None],
     now: datetime,
     lease_until: datetime | None,
 ) -> set[tuple[UUID, UUID]]:
-    if not rows:
-        return set()
+    """Move rows that are ours, each claim's with one statement, in the order in which they are given."""
     before, after = change
-    given, statement = _stepping(dialect_of(session), before, after and after.value)
-    parameters: dict[str, Any] = given.bind([(row.id, row.token) for row in rows])
-    parameters["new_lease"] = lease_until
+    given, statement = _stepping(dialect_of(session), before, after)
+    parameters: dict[str, Any] = {"new_lease": lease_until}
     if after is not None:
         parameters["at"] = now
-    return {(row.id, row.claim_token) for row in session.execute(statement, parameters)}
+    by_token: dict[UUID, list[tuple[UUID]]] = {}
+    for row in rows:
+        by_token.setdefault(row.token, []).append((row.id,))
+    moved: set[tuple[UUID, UUID]] = set()
+    for token, ids in by_token.items():
+        found = statement.rows(session, parameters | given.bind(ids) | {"token": token})
+        moved.update([(id_, token) for (id_,) in found])
+    return moved
 
 
 def mark(
@@ -224,51 +233,39 @@ def release(session: Session, rows: Sequence[Claimed], now: datetime) -> None:
 
 def renew(session: Session, rows: Sequence[Claimed], lease_until: datetime) -> None:
     """Keep rows that are ours."""
-    _step(session, rows, (tuple(s.value for s in TAKEN), None), lease_until, lease_until)
+    _step(session, rows, (TAKEN, None), lease_until, lease_until)
 
 
 @cache
-def _changing(dialect: Dialect, before: tuple[str, ...]) -> tuple[RowSet, Any]:
-    given = RowSet(
-        dialect,
-        "given",
-        id=Uuid(),
-        token=Uuid(),
-        state=String(),
-        reason=String(),
-        code=String(),
-        provider_id=String(),
-        not_before=Moment(),
-        attempt=Integer(),
-    )
-    final = given.state.in_(_FINAL)
-    unknown = given.state == State.UNKNOWN.value
-    empty = type_coerce({}, Document())
+def _changing(dialect: Dialect, before: tuple[State, ...], after: str) -> tuple[PairSet, Ready]:
+    given = PairSet(dialect, "given", "id", "provider_id", String())
+    values: dict[str, Any] = {
+        name: bindparam(f"new_{name}", type_=LEDGER.c[name].type)
+        for name in ("reason", "code", "not_before", "attempt")
+    }
+    if after != State.UNKNOWN:
+        # a true result may still come for an unknown one
+        values["claim_token"] = null()
+    if after in _FINAL:
+        # what is over needs no address and no personal link any more
+        values |= {"address": null(), "vals": type_coerce({}, Document())}
     statement = (
         update(LEDGER)
         .where(
             LEDGER.c.id == given.id,
-            LEDGER.c.claim_token == given.token,
-            LEDGER.c.state.in_(before),
+            LEDGER.c.claim_token == bindparam("token", type_=Uuid()),
+            standing_in(before, LEDGER.c.state),
         )
         .values(
-            state=given.state,
-            reason=given.reason,
-            code=given.code,
+            state=after,
             provider_id=given.provider_id,
-            not_before=given.not_before,
-            attempt=given.attempt,
-            # a true result may still come for an unknown one
-            claim_token=case((unknown, LEDGER.c.claim_token), else_=null()),
             lease_until=null(),
-            # what is over needs no address and no personal link any more
-            address=case((final, null()), else_=LEDGER.c.address),
-            vals=case((final, empty), else_=LEDGER.c.vals),
             updated_at=bindparam("at", type_=Moment()),
+            **values,
         )
         .returning(LEDGER.c.id)
     )
-    return given, statement
+    return given, Ready(statement)
 
 
 def answer(session: Session, changes: Sequence[Change], now: datetime) -> set[UUID]:
@@ -278,16 +275,31 @@ def answer(session: Session, changes: Sequence[Change], now: datetime) -> set[UU
 
 def refuse(session: Session, changes: Sequence[Change], now: datetime) -> set[UUID]:
     """Write what the policy, a halt or a missing content made of claimed or just marked rows."""
-    return _change(session, changes, tuple(state.value for state in TAKEN), now)
+    return _change(session, changes, TAKEN, now)
 
 
 def _change(
-    session: Session, changes: Sequence[Change], before: tuple[str, ...], now: datetime
+    session: Session, changes: Sequence[Change], before: tuple[State, ...], now: datetime
 ) -> set[UUID]:
-    if not changes:
-        return set()
-    given, statement = _changing(dialect_of(session), before)
-    return set(session.execute(statement, given.bind(changes) | {"at": now}).scalars())
+    """Those of one claim that end alike are written by one statement."""
+    alike: dict[tuple[Any, ...], list[tuple[UUID, str | None]]] = {}
+    for id_, token, state, reason, code, provider_id, not_before, attempt in changes:
+        key = (token, state, reason, code, not_before, attempt)
+        alike.setdefault(key, []).append((id_, provider_id))
+    dialect = dialect_of(session)
+    moved: set[UUID] = set()
+    for (token, state, reason, code, not_before, attempt), rows in alike.items():
+        given, statement = _changing(dialect, before, state)
+        parameters = given.bind(rows) | {
+            "token": token,
+            "new_reason": reason,
+            "new_code": code,
+            "new_not_before": not_before,
+            "new_attempt": attempt,
+            "at": now,
+        }
+        moved.update([id_ for (id_,) in statement.rows(session, parameters)])
+    return moved
 
 
 @cache

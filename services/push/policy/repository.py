@@ -11,7 +11,6 @@ from sqlalchemy import (
     Date,
     Integer,
     String,
-    Table,
     Uuid,
     and_,
     bindparam,
@@ -34,7 +33,7 @@ from sqlmodel import Session
 from services.push.policy.asks import Ask
 from services.push.policy.models import CapSlot, MailLimit
 from services.push.reach.models import ReachContact, ReachProfile, Suppression
-from services.push.sets import RowSet, dialect_of
+from services.push.sets import PairSet, Ready, RowSet, dialect_of
 from services.shared.database import Moment
 from services.shared.database.base import Dialect
 
@@ -47,6 +46,7 @@ LEDGER = table(
     "deliveries",
     column("id", Uuid),
     column("profile_id", Uuid),
+    column("contact_key", String),
     column("marketing", Boolean),
     column("priority", Integer),
     column("state", String),
@@ -59,7 +59,7 @@ _WAITING = LEDGER.c.state.in_([literal_column("'planned'"), literal_column("'hel
 class Known(NamedTuple):
     """What push knows of the person and the contact of one message.
 
-    `recorded`: an operator has recorded the consent with its provenance.
+    `recorded`: an operator has recorded the consent with its provenance. `suppressed`: for some reason.
     """
 
     profile_id: UUID | None
@@ -71,19 +71,17 @@ class Known(NamedTuple):
     verified: bool
     recorded: bool
     marketing: bool | None
-
-
-_UNKNOWN = Known(None, False, None, None, None, None, False, False, None)
+    suppressed: bool
 
 
 @cache
-def _people(dialect: Dialect) -> tuple[RowSet, Any]:
-    given = RowSet(dialect, "given", place=Integer(), profile_id=Uuid(), contact_key=String())
+def _people(dialect: Dialect) -> tuple[RowSet, Ready]:
+    given = RowSet(dialect, "given", id=Uuid())
     # a contact of a request without a profile may still be known: then any profile's word counts
-    theirs = or_(CONTACTS.c.profile_id == given.profile_id, given.profile_id.is_(None))
+    theirs = or_(CONTACTS.c.profile_id == LEDGER.c.profile_id, LEDGER.c.profile_id.is_(None))
     statement = (
         select(
-            given.place,
+            LEDGER.c.id,
             func.coalesce(PROFILES.c.alias_of, PROFILES.c.id, type_=Uuid()),
             PROFILES.c.erased_at.is_not(None),
             PROFILES.c.zone,
@@ -93,25 +91,26 @@ def _people(dialect: Dialect) -> tuple[RowSet, Any]:
             CONTACTS.c.verified_at.is_not(None),
             CONTACTS.c.provenance.is_not(None),
             CONTACTS.c.marketing,
+            exists().where(SUPPRESSIONS.c.contact_key == LEDGER.c.contact_key),
         )
         .select_from(given.table)
-        .outerjoin(PROFILES, PROFILES.c.id == given.profile_id)
-        .outerjoin(CONTACTS, and_(CONTACTS.c.contact_key == given.contact_key, theirs))
+        .join(LEDGER, LEDGER.c.id == given.id)
+        .outerjoin(PROFILES, PROFILES.c.id == LEDGER.c.profile_id)
+        .outerjoin(CONTACTS, and_(CONTACTS.c.contact_key == LEDGER.c.contact_key, theirs))
     )
-    return given, statement
+    return given, Ready(statement)
 
 
-def people(session: Session, asks: Sequence[Ask]) -> list[Known]:
-    """What is known for each ask, in their order."""
+def people(session: Session, asks: Sequence[Ask]) -> dict[UUID, Known]:
+    """What is known for each ask, by delivery; the ledger has them all."""
     given, statement = _people(dialect_of(session))
-    rows = [(place, ask.profile_id, ask.contact_key) for place, ask in enumerate(asks)]
-    found: list[Known | None] = [None] * len(asks)
-    for place, *rest in session.execute(statement, given.bind(rows)):
+    found: dict[UUID, Known] = {}
+    for id_, *rest in statement.rows(session, given.bind([(ask.id,) for ask in asks])):
         known = Known._make(rest)
-        before = found[place]
+        before = found.get(id_)
         if before is None or (known.verified and not before.verified):
-            found[place] = known
-    return [known or _UNKNOWN for known in found]
+            found[id_] = known
+    return found
 
 
 @cache
@@ -125,6 +124,8 @@ def _suppressed(dialect: Dialect) -> tuple[RowSet, Any]:
 
 def suppressions(session: Session, asks: Sequence[Ask]) -> dict[str, dict[str, datetime]]:
     """Reasons and times by contact key, of those that have any."""
+    if not asks:
+        return {}
     given, statement = _suppressed(dialect_of(session))
     found: dict[str, dict[str, datetime]] = {}
     keys = [(key,) for key in {ask.contact_key for ask in asks}]
@@ -134,7 +135,7 @@ def suppressions(session: Session, asks: Sequence[Ask]) -> dict[str, dict[str, d
 
 
 @cache
-def _better_open() -> Any:
+def _better_open(_dialect: Dialect) -> Ready:
     waiting = [
         case(
             (
@@ -148,7 +149,7 @@ def _better_open() -> Any:
         )
         for number in range(1, 9)
     ]
-    return select(*waiting)
+    return Ready(select(*waiting))
 
 
 @cache
@@ -169,7 +170,8 @@ def _rivals(dialect: Dialect) -> tuple[RowSet, Any]:
 
 def outranked(session: Session, asks: Sequence[Ask], day_end: datetime) -> set[tuple[UUID, int]]:
     """(profile, priority) of the asks for whose person something more important is due before `day_end`."""
-    waiting = [number for number in session.execute(_better_open()).one() if number is not None]
+    (row,) = _better_open(dialect_of(session)).rows(session, {})
+    waiting = [number for number in row if number is not None]
     lower = {
         (ask.profile_id, ask.priority)
         for ask in asks
@@ -211,6 +213,7 @@ _SLOT: dict[str, TypeEngine[Any]] = {
     "day_slot": Integer(),
     "delivery_id": Uuid(),
 }
+_SHARED = ("week", "week_slot", "day", "day_slot")
 _LIMIT: dict[str, TypeEngine[Any]] = {
     "abuse_key": String(),
     "number": Integer(),
@@ -221,13 +224,23 @@ _LIMIT: dict[str, TypeEngine[Any]] = {
 
 
 @cache
-def _reserving(dialect: Dialect, target: Table) -> tuple[RowSet, Any]:
-    columns = _SLOT if target is SLOTS else _LIMIT
-    given = RowSet(dialect, "given", **columns)
+def _counting(dialect: Dialect) -> tuple[RowSet, Any]:
+    given = RowSet(dialect, "given", **_LIMIT)
     insert = insert_postgresql if dialect == "postgresql" else insert_sqlite
-    rows = select(*[given.table.c[name] for name in columns]).where(true())
-    statement = insert(target).from_select(list(columns), rows, include_defaults=False)
-    return given, statement.on_conflict_do_nothing().returning(target.c.delivery_id)
+    rows = select(*[given.table.c[name] for name in _LIMIT]).where(true())
+    statement = insert(LIMITS).from_select(list(_LIMIT), rows, include_defaults=False)
+    return given, statement.on_conflict_do_nothing().returning(LIMITS.c.delivery_id)
+
+
+@cache
+def _taking(dialect: Dialect) -> tuple[PairSet, Ready]:
+    given = PairSet(dialect, "given", "profile_id", "delivery_id", Uuid())
+    shared = [bindparam(f"the_{name}", type_=_SLOT[name]) for name in _SHARED]
+    rows = select(given.profile_id, given.delivery_id, *shared).where(true())
+    insert = insert_postgresql if dialect == "postgresql" else insert_sqlite
+    names = ["profile_id", "delivery_id", *_SHARED]
+    statement = insert(SLOTS).from_select(names, rows, include_defaults=False)
+    return given, Ready(statement.on_conflict_do_nothing().returning(SLOTS.c.delivery_id))
 
 
 def reserve_slots(session: Session, slots: Sequence[Slot]) -> set[UUID]:
@@ -235,13 +248,22 @@ def reserve_slots(session: Session, slots: Sequence[Slot]) -> set[UUID]:
 
     In the order of the profiles, so that two transactions wait for each other in one direction only.
     """
-    given, statement = _reserving(dialect_of(session), SLOTS)
-    return set(session.execute(statement, given.bind(sorted(slots))).scalars())
+    given, statement = _taking(dialect_of(session))
+    alike: dict[tuple[Any, ...], list[tuple[UUID, UUID]]] = {}
+    for slot in slots:
+        key = (slot.week, slot.week_slot, slot.day, slot.day_slot)
+        alike.setdefault(key, []).append((slot.profile_id, slot.delivery_id))
+    got: set[UUID] = set()
+    for key, people in alike.items():
+        shared = {f"the_{name}": value for name, value in zip(_SHARED, key, strict=True)}
+        found = statement.rows(session, given.bind(sorted(people)) | shared)
+        got.update([delivery_id for (delivery_id,) in found])
+    return got
 
 
 def reserve_limits(session: Session, limits: Sequence[Limit]) -> set[UUID]:
     """The same for mails that count under S8."""
-    given, statement = _reserving(dialect_of(session), LIMITS)
+    given, statement = _counting(dialect_of(session))
     ordered = sorted(limits, key=lambda limit: (limit.abuse_key, limit.number))
     return set(session.execute(statement, given.bind(ordered)).scalars())
 

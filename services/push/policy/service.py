@@ -41,8 +41,9 @@ class Policy:
 
     def decide(self, session: Session, asks: Sequence[Ask], now: datetime) -> dict[UUID, Decision]:
         """The decision for each ask, by delivery id. What it allows is reserved."""
-        known = dict(zip([ask.id for ask in asks], repository.people(session, asks), strict=True))
-        suppressed = repository.suppressions(session, asks)
+        known = repository.people(session, asks)
+        listed = [ask for ask in asks if known[ask.id].suppressed]
+        suppressed = repository.suppressions(session, listed)
         answers: dict[UUID, Decision] = {}
         quiet: dict[str | None, datetime | None] = {}
         for ask in asks:

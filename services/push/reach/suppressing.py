@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Literal
 
 from sqlalchemy import delete, select, update
@@ -11,7 +12,8 @@ from sqlmodel import Session
 
 from services.push.channels.base import OutcomeClass
 from services.push.reach.models import SoftStreak, Suppression
-from services.push.sets import dialect_of
+from services.push.sets import Ready, dialect_of
+from services.shared.database.base import Dialect
 
 SUPPRESSIONS = Suppression.__table__  # type: ignore[attr-defined]  # what SQLModel adds
 STREAKS = SoftStreak.__table__  # type: ignore[attr-defined]  # what SQLModel adds
@@ -50,6 +52,11 @@ def lift(session: Session, contact_key: str, reason: Reason, before: datetime) -
     )
 
 
+@cache
+def _any_streak(_dialect: Dialect) -> Ready:
+    return Ready(select(STREAKS.c.contact_key).limit(1))
+
+
 def learn(
     session: Session, outcomes: Sequence[tuple[str, OutcomeClass | None]], now: datetime
 ) -> None:
@@ -58,7 +65,7 @@ def learn(
     suppress(session, hard, "hard_bounce", now)
     soft = [key for key, outcome in outcomes if outcome is OutcomeClass.SOFT]
     well = [key for key, outcome in outcomes if outcome is OutcomeClass.OK]
-    if well and session.execute(select(STREAKS.c.contact_key).limit(1)).first() is not None:
+    if well and _any_streak(dialect_of(session)).rows(session, {}):
         session.execute(delete(STREAKS).where(STREAKS.c.contact_key.in_(well)))
     for key in soft:
         _count(session, key, now)
