@@ -32,7 +32,7 @@ def free_port() -> int:
         return port
 
 
-def wait_http(url: str, process: "subprocess.Popen[Any]", seconds: float = 20) -> None:
+def wait_http(url: str, process: "subprocess.Popen[Any]", seconds: float = 60) -> None:
     """Wait until `url` answers 200."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:

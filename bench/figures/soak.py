@@ -82,7 +82,7 @@ def _watched(system: Embedded, requests: bytes, seconds: float) -> list[Sample]:
             if passed >= _WARM:
                 samples.append((passed - _WARM, system.memory()))
             time.sleep(_EVERY)
-    system.quiet()
+    system.quiet(900)
     return samples
 
 
