@@ -27,6 +27,11 @@ log = logging.getLogger(__name__)
 
 _HELPER = Path(__file__).with_name("helper.py")
 _CLOSE_SECONDS = 1.0
+_PATIENCE = 1.0
+"""A process that has work and gives nothing back for so long stands still: a signature takes a third of a
+thousandth of it, and a message is sent only within two seconds."""
+_AGAIN = 5.0
+"""Seconds after which one is started in the place of one that ended."""
 
 Done = Callable[[Composed], None]
 """Takes the signed message. Called in the loop, also from within `sign`."""
@@ -52,6 +57,7 @@ class Signer:
         self._wanted = helpers or min(2, os.cpu_count() or 1)
         self._helpers: list[_Helper] = []
         self._starting = asyncio.Lock()
+        self._again: asyncio.Task[None] | None = None
         self._by_domain: dict[bytes, tuple[int, ...]] = {}
         for number, key in enumerate(self._keys):
             domain = key.domain.encode()
@@ -87,7 +93,7 @@ class Signer:
         """See that the helpers run. Where they can't be started, signing goes on in this process."""
         async with self._starting:
             while self._keys and len(self._helpers) < self._wanted:
-                helper = _Helper(self._finish_here, self._lost)
+                helper = _Helper(self._finish_here, self._lost, self._clock)
                 try:
                     await helper.start([key.der() for key in self._keys])
                 except OSError as error:
@@ -97,6 +103,8 @@ class Signer:
 
     async def close(self) -> None:
         """End the helpers; what they have not signed is signed here."""
+        if self._again is not None:
+            self._again.cancel()
         while self._helpers:
             await self._helpers.pop().close(self._clock)
 
@@ -115,18 +123,30 @@ class Signer:
         _hand_back(job)
 
     def _lost(self, helper: "_Helper") -> None:
-        log.error("a process for signatures ended; until the next connection mail is signed here")
+        log.error("a process for signatures ended; until there is another, mail is signed here")
         if helper in self._helpers:
             self._helpers.remove(helper)
+        if self._again is None or self._again.done():
+            self._again = asyncio.create_task(self._begin_again())
+
+    async def _begin_again(self) -> None:
+        await self._clock.sleep(_AGAIN)
+        await self.start()
 
 
 class _Helper(asyncio.Protocol):
     """One process that signs, and what it was given."""
 
     def __init__(
-        self, finish_here: Callable[[_Job], None], lost: Callable[["_Helper"], None]
+        self,
+        finish_here: Callable[[_Job], None],
+        lost: Callable[["_Helper"], None],
+        clock: Clock,
     ) -> None:
         self.jobs: deque[_Job] = deque()
+        self._clock = clock
+        self._watching: asyncio.Task[None] | None = None
+        self._heard = 0
         self._finish_here = finish_here
         self._on_lost = lost
         self._process: subprocess.Popen[bytes] | None = None
@@ -155,6 +175,8 @@ class _Helper(asyncio.Protocol):
         if not self._out:
             asyncio.get_running_loop().call_soon(self._flush)
         self.jobs.append(job)
+        if self._watching is None or self._watching.done():
+            self._watching = asyncio.create_task(self._watch())
         for number, unsigned in zip(job.keys, job.unsigned, strict=True):
             self._out.append(b"%c%b" % (number, unsigned.digest))
 
@@ -163,7 +185,19 @@ class _Helper(asyncio.Protocol):
             self._transport.write(b"".join(self._out))
         self._out.clear()
 
+    async def _watch(self) -> None:
+        """End the process when it stands still; what it still says is heard, the rest is signed here."""
+        while self.jobs and not self._gone.is_set():
+            heard = self._heard
+            if await self._clock.wait(self._gone, _PATIENCE):
+                return
+            if self.jobs and self._heard == heard and self._process is not None:
+                log.error("a process for signatures stands still and is ended")
+                self._process.kill()
+                return
+
     def data_received(self, data: bytes) -> None:
+        self._heard += 1
         data = self._rest + data
         at = 0
         while len(data) >= at + 2:
@@ -195,6 +229,8 @@ class _Helper(asyncio.Protocol):
     async def close(self, clock: Clock) -> None:
         """End the process; one that stands still is ended all the same."""
         self._closing = True
+        if self._watching is not None:
+            self._watching.cancel()
         if self._transport is not None:
             self._transport.close()
             if not await clock.wait(self._gone, _CLOSE_SECONDS):

@@ -45,9 +45,14 @@ def message(sender: SenderIdentity | None = None, *, fresh: float = 60) -> Outgo
 
 
 def helpers() -> list[psutil.Process]:
-    return [
-        child for child in psutil.Process().children() if "helper.py" in " ".join(child.cmdline())
-    ]
+    return [child for child in psutil.Process().children() if _signs(child)]
+
+
+def _signs(child: psutil.Process) -> bool:
+    try:
+        return "helper.py" in " ".join(child.cmdline())
+    except psutil.NoSuchProcess:  # it has just ended
+        return False
 
 
 async def test_mail_is_signed_for_its_sender_and_leaves_in_order() -> None:
@@ -118,6 +123,39 @@ async def test_a_process_that_stands_still_does_not_keep_us_from_ending() -> Non
     assert [result.code for result in results] == ["connection-closed"]
     assert frozen
     assert helpers() == []
+
+
+async def test_a_process_that_stands_still_is_ended_and_its_mail_goes_on_once() -> None:
+    async with talk() as (sink, connection, results):
+        frozen = helpers()
+        for process in frozen:
+            process.suspend()
+        messages = [message() for _ in range(5)]
+        for one in messages:
+            connection.submit(one)
+        await eventually(lambda: len(results) == 5, "all results")
+        assert {result.outcome for result in results} == {OutcomeClass.OK}
+        ids = [re.search(rb"Message-ID: <([^@]*)", taken.raw) for taken in sink.taken]
+        assert [found and found[1].decode() for found in ids] == [
+            str(one.delivery_id) for one in messages
+        ]
+        assert all(valid(taken.raw) == [True, True] for taken in sink.taken)
+        assert frozen
+        assert all(not process.is_running() for process in frozen)
+
+
+async def test_another_process_signs_after_one_has_ended() -> None:
+    async with talk() as (sink, connection, results):
+        ended = {process.pid for process in helpers()}
+        for process in helpers():
+            process.kill()
+        await eventually(
+            lambda: len({process.pid for process in helpers()} - ended) == len(ended), "others"
+        )
+        connection.submit(message())
+        assert not results
+        await eventually(lambda: len(results) == 1, "the result")
+        assert valid(sink.taken[0].raw) == [True, True]
 
 
 async def test_a_message_that_has_become_stale_is_not_sent() -> None:
