@@ -14,7 +14,7 @@ from sqlmodel import Session
 
 from services.metrics.tables import MetricsTable, columns, table, upsert
 from services.shared.clock import from_micros
-from services.shared.database import Moment
+from services.shared.database import Moment, arrays
 from services.shared.database.rows import Convert, converter_of, hex_of
 from services.shared.database.types import write_json
 from services.shared.ids import uuid_of
@@ -23,7 +23,10 @@ OnConflict = Callable[[Any], Any]
 
 
 class Bulk:
-    """Inserts rows given as tuples in the order of `names`; `on_conflict` completes the statement."""
+    """Inserts rows given as tuples in the order of `names`; `on_conflict` completes the statement.
+
+    Where that updates, no two rows have the same key.
+    """
 
     def __init__(
         self,
@@ -49,7 +52,10 @@ class Bulk:
             else [None if value is None else convert(value) for value in given[index]]
             for index, convert in sources
         ]
-        session.connection().exec_driver_sql(sql, list(zip(*by_column, strict=True)))
+        if dialect.name == "postgresql":
+            arrays.run(session.connection(), sql, by_column)
+        else:
+            session.connection().exec_driver_sql(sql, list(zip(*by_column, strict=True)))
 
     def _prepare(
         self, session: Session, dialect: Dialect
@@ -61,7 +67,10 @@ class Bulk:
             (self._names.index(name), converter_of(known[name].type, dialect.name))
             for name in compiled.positiontup
         ]
-        self._ready[dialect.name] = (str(compiled), sources)
+        sql = str(compiled)
+        if dialect.name == "postgresql":
+            sql = arrays.of_arrays(sql, [known[name] for name in compiled.positiontup], dialect)
+        self._ready[dialect.name] = (sql, sources)
         return self._ready[dialect.name]
 
 

@@ -14,6 +14,7 @@ from sqlalchemy.dialects.postgresql import insert as insert_postgresql
 from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 from sqlmodel import Session
 
+from services.shared.database import arrays
 from services.shared.database.rows import Convert, converter_of
 
 Rows = Sequence[Mapping[str, Any]]
@@ -30,19 +31,20 @@ def insert_rows(session: Session, table: Table, rows: Rows) -> None:
     _write(session, table, "plain", rows)
 
 
-def insert_missing(session: Session, table: Table, rows: Rows) -> None:
-    """Insert the rows whose keys are not there yet."""
-    _write(session, table, "missing", rows)
+def insert_missing(session: Session, table: Table, rows: Rows) -> int:
+    """Insert the rows whose keys are not there yet; how many."""
+    return _write(session, table, "missing", rows)
 
 
 def upsert(session: Session, table: Table, rows: Rows) -> None:
-    """Insert rows; of those whose key is there, set all other columns."""
-    _write(session, table, "upsert", rows)
+    """Insert rows; of those whose key is there, set all other columns. Of several with one key the last counts."""
+    key = itemgetter(*(column.name for column in table.primary_key))
+    _write(session, table, "upsert", list({key(row): row for row in rows}.values()))
 
 
-def _write(session: Session, table: Table, form: str, rows: Rows) -> None:
+def _write(session: Session, table: Table, form: str, rows: Rows) -> int:
     if not rows:
-        return
+        return 0
     connection = session.connection()
     prepared = _prepare(connection.dialect, table, form)
     by_column: list[Any] = []
@@ -54,7 +56,10 @@ def _write(session: Session, table: Table, form: str, rows: Rows) -> None:
             by_column.append([None if value is None else convert(value) for value in values])
         else:
             by_column.append(map(convert, values))
-    connection.exec_driver_sql(prepared.sql, list(zip(*by_column, strict=True)))
+    if connection.dialect.name == "postgresql":
+        return arrays.run(connection, prepared.sql, by_column)
+    many = list(zip(*by_column, strict=True))
+    return int(connection.exec_driver_sql(prepared.sql, many).rowcount)
 
 
 @lru_cache(maxsize=256)
@@ -69,8 +74,11 @@ def _prepare(dialect: Dialect, table: Table, form: str) -> _Prepared:
         statement = statement.on_conflict_do_update(index_elements=keys, set_=others)
     compiled = statement.compile(dialect=dialect, column_keys=[c.name for c in table.columns])
     columns = [table.columns[name] for name in compiled.positiontup]
+    sql = str(compiled)
+    if dialect.name == "postgresql":
+        sql = arrays.of_arrays(sql, columns, dialect)
     return _Prepared(
-        str(compiled),
+        sql,
         tuple(
             (itemgetter(one.name), converter_of(one.type, dialect.name), bool(one.nullable))
             for one in columns

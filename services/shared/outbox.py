@@ -18,6 +18,7 @@ from services.shared.bus import Bus, BusUnavailable
 from services.shared.bus.base import check_size
 from services.shared.clock import Clock
 from services.shared.database import Database, Document, Moment
+from services.shared.database.arrays import among
 from services.shared.database.base import WAKE
 from services.shared.database.lease import acquire, release
 from services.shared.database.rows import RowWriter
@@ -133,7 +134,7 @@ class Relay:
         await self._bus.publish([_message(row) for row in rows])
         ids = [row.id for row in rows]
         await self._database.transaction(
-            lambda s: s.execute(delete(OUTBOX).where(OUTBOX.c.id.in_(ids)))
+            lambda s: s.execute(delete(OUTBOX).where(among(s, OUTBOX.c.id, ids)))
         )
         self.published += len(rows)
         return len(rows)

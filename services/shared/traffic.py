@@ -16,6 +16,14 @@ _LOOK = 0.005
 
 _LEAST = 200
 
+_TURN_BESIDE = 0.25
+_GATHER = 0.02
+_FULL = 100
+"""Where the loop is free while a database works: how long a turn may be, how long the next one lets work gather
+at most, and how many items are enough not to."""
+_BITE = 250
+"""How many items at most, there, while people ask: their rows are read and written in the loop all the same."""
+
 _IDLE_AFTER = 0.02
 _IDLE_LATE = 0.3
 """A loop of which less than this share of the rest was late is not as busy as to be left alone."""
@@ -26,10 +34,14 @@ class Traffic:
 
     All background loops together get what the requests leave: nobody asks, all of it; people ask, down
     to an eighth of the time, one loop after the other.
+
+    `inline`: transactions run in the loop, as SQLite's do. Where they do not, the loop answers people while the
+    database works, and nobody rests for them.
     """
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, *, inline: bool = True) -> None:
         self._clock = clock
+        self.inline = inline
         self._under_way = 0
         self._since = float("-inf")
         self._arrived = 0
@@ -79,6 +91,8 @@ class Traffic:
 
     def leave(self, seconds: float) -> None:
         """A background loop has worked for `seconds`: the loop belongs to others for a while."""
+        if not self.inline:
+            return
         rest = min(_ASIDE * seconds * self.pressure, 0.25)
         self._free_at = max(self._free_at, self._clock.monotonic()) + rest
 
@@ -106,12 +120,17 @@ class Traffic:
         """Such a loop has worked for `seconds`."""
         self.leave(seconds)
         now = self._clock.monotonic()
-        if now - self._sent_at < _WINDOW:
+        if self.inline and now - self._sent_at < _WINDOW:
             self._follow_at = max(self._follow_at, now) + min(_BEHIND * seconds, 0.25)
 
 
 class Pace:
-    """How much a background loop takes at a time: what fits into 50 ms, into 5 ms while people wait."""
+    """How much a background loop takes at a time: what fits into 50 ms, into 5 ms while people wait.
+
+    Where the loop is free while the database works it is what fits into a quarter of a second, and what costs is
+    the number of turns, each with its commit and a dozen of round trips: after one that found little the next
+    one waits a moment, no longer than that one took.
+    """
 
     def __init__(self, traffic: Traffic, clock: Clock, *, most: int) -> None:
         self._traffic = traffic
@@ -123,6 +142,9 @@ class Pace:
     def limit(self) -> int:
         """How many to take next."""
         pressure = self._traffic.pressure
+        if not self._traffic.inline:
+            most = self._most if pressure == 0 else min(_BITE, self._most)
+            return max(min(_LEAST, most), min(most, int(_TURN_BESIDE / self._each)))
         turn = 0.05 - 0.045 * pressure
         # what one takes was learned beside others' work: never so few that a turn is all commit
         least = 5 if pressure > 0 else _LEAST
@@ -139,4 +161,5 @@ class Pace:
         if done:
             self._each = max(1e-6, 0.7 * self._each + 0.3 * seconds / done)
         self._traffic.leave_following(seconds)
-        await self._clock.sleep(0)
+        gathers = not self._traffic.inline and 0 < done < _FULL
+        await self._clock.sleep(min(seconds, _GATHER) if gathers else 0)

@@ -101,3 +101,37 @@ async def test_a_crowd_that_waits_has_the_loop_for_seven_turns():
 
 async def test_a_crowd_that_has_its_answers_needs_no_rest():
     assert await _crowded(VirtualClock(), 0.02, answered=True) <= 0.01
+
+
+async def test_nobody_rests_for_people_where_the_database_works_elsewhere():
+    clock = VirtualClock()
+    traffic = Traffic(clock, inline=False)
+    pace = Pace(traffic, clock, most=1000)
+    for _ in range(30):
+        traffic.began()
+    traffic.sending()
+    began = clock.monotonic()
+    clock.advance(0.2)
+    left = asyncio.ensure_future(pace.leave(began, 500))
+    while not left.done():
+        await asyncio.sleep(0)
+        clock.advance(0.0001)
+    assert await _waited(clock, pace) == 0
+    assert pace.limit == 250
+
+
+async def test_after_a_turn_that_found_little_work_gathers_for_a_moment():
+    clock = VirtualClock()
+    pace = Pace(Traffic(clock, inline=False), clock, most=1000)
+    began = clock.monotonic()
+    clock.advance(0.01)
+    left = asyncio.ensure_future(pace.leave(began, 3))
+    for _ in range(9):
+        await asyncio.sleep(0)
+        clock.advance(0.001)
+    await asyncio.sleep(0)
+    assert not left.done()
+    for _ in range(3):
+        clock.advance(0.001)
+        await asyncio.sleep(0)
+    assert left.done()

@@ -1,10 +1,12 @@
 """Baits as the ways in see them: compiled once per version, kept in memory, never older than a moment."""
 
+import asyncio
 import re
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Literal
 from uuid import UUID
 
@@ -139,6 +141,7 @@ class BaitShelf:
         self._keys = keys
         self._baits: OrderedDict[str, tuple[float, LiveBait]] = OrderedDict()
         self._forms: OrderedDict[tuple[UUID, int], LiveForm] = OrderedDict()
+        self._asking: dict[str, asyncio.Task[LiveBait]] = {}
 
     async def find(self, slug: str) -> LiveBait:
         """The bait of a slug. Raises `NoSuchBait`."""
@@ -148,23 +151,40 @@ class BaitShelf:
             return kept[1]
         if not _SLUG.match(slug):
             raise NoSuchBait
+        # a crowd that comes when it is time to look again asks once
+        asking = self._asking.get(slug)
+        if asking is None:
+            asking = self._asking[slug] = asyncio.create_task(self._ask(slug))
+            asking.add_done_callback(partial(self._asked, slug))
+        return await asyncio.shield(asking)
+
+    async def _ask(self, slug: str) -> LiveBait:
+        now = self._clock.monotonic()
         found = await self._database.read(lambda session: repository.find(session, slug))
         if found is None:
             self._baits.pop(slug, None)
             raise NoSuchBait
         bait, row = found
+        before = self._baits.get(slug)
         if (
-            kept is not None
-            and kept[1].form.version == bait.version
-            and kept[1].retired_at == bait.retired_at
+            before is not None
+            and before[1].form.version == bait.version
+            and before[1].retired_at == bait.retired_at
         ):
-            live = kept[1]
+            live = before[1]
         else:
             live = live_bait(bait, row, self._keys)
-        self._baits[slug] = (now, live)
+        if self._asking.get(slug) is asyncio.current_task():
+            self._baits[slug] = (now, live)
         if len(self._baits) > _MOST:
             self._baits.popitem(last=False)
         return live
+
+    def _asked(self, slug: str, task: "asyncio.Task[LiveBait]") -> None:
+        if self._asking.get(slug) is task:
+            del self._asking[slug]
+        if not task.cancelled():
+            task.exception()  # whoever asked has it, if they still wait
 
     async def form(self, bait: LiveBait, version: int | None) -> LiveForm:
         """The form that a visitor saw; the current one when the version is not known."""
@@ -185,3 +205,4 @@ class BaitShelf:
     def forget(self, slug: str) -> None:
         """Ask the database the next time."""
         self._baits.pop(slug, None)
+        self._asking.pop(slug, None)

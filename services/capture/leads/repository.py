@@ -12,6 +12,7 @@ from sqlmodel import Session, col, select
 
 from services.capture.leads.models import KeptAnswer, Lead, ProfileAlias
 from services.shared.clock import EPOCH
+from services.shared.database import arrays
 from services.shared.database.rows import RowWriter
 
 ERASED = "{}"
@@ -44,6 +45,11 @@ class NewLead(NamedTuple):
 # each is what one of the partial indexes needs to be used
 _WITH_PROFILE = col(Lead.profile_id).is_not(None)
 _WITHOUT_PROFILE = and_(col(Lead.profile_id).is_(None), col(Lead.accepted_at) > EPOCH)
+
+_SET_PROFILES = """
+UPDATE leads SET profile_id = given.profile
+FROM unnest($1::uuid[], $2::uuid[]) AS given(lead, profile) WHERE leads.id = given.lead
+"""
 
 _NEW_LEADS = RowWriter(_LEADS, *NewLead._fields)
 
@@ -130,6 +136,9 @@ def mark(session: Session, lead_id: UUID, column: str, now: datetime) -> bool:
 
 def set_profiles(session: Session, found: Mapping[UUID, UUID]) -> None:
     """Say which profile each lead belongs to."""
+    if session.get_bind().dialect.name == "postgresql":
+        arrays.run(session.connection(), _SET_PROFILES, (found.keys(), found.values()))
+        return
     session.connection().execute(
         update(_LEADS)
         .where(_LEADS.c.id == bindparam("lead"))

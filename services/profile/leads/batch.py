@@ -18,6 +18,7 @@ from services.profile.people.person import CONSENTS, CONTACTS, FIELDS, PROFILES,
 from services.profile.timeline.models import EngagementFact, TimelineEntry
 from services.profile.writing import insert_missing, insert_rows, upsert
 from services.shared import correlation, outbox
+from services.shared.database.arrays import among
 from services.shared.events import Event, Message, message_of
 from services.shared.events.profiles import ProfileChanged
 from services.shared.ids import derived
@@ -152,4 +153,4 @@ class Batch:
             entry_key = tuple_(TIMELINE.c.profile_id, TIMELINE.c.event_id)
             connection.execute(delete(TIMELINE).where(entry_key.in_(told)))
         for ids in portions(self.arrived):
-            connection.execute(delete(WAITING).where(WAITING.c.event_id.in_(ids)))
+            connection.execute(delete(WAITING).where(among(session, WAITING.c.event_id, ids)))

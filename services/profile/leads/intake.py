@@ -24,6 +24,7 @@ from services.profile.people.person import CONTACTS, PROFILES, load
 from services.profile.timeline.notes import Note, Retraction, note_of, retraction_of
 from services.profile.writing import insert_missing
 from services.shared.clock import Clock
+from services.shared.database.arrays import among
 from services.shared.events import Received
 from services.shared.events.leads import LeadSubmitted
 from services.shared.ids import derived
@@ -159,7 +160,7 @@ def _handled(session: Session, lead_ids: Sequence[UUID]) -> set[UUID]:
     for portion in portions(lead_ids):
         found.update(
             session.execute(
-                select(HANDLED.c.lead_id).where(HANDLED.c.lead_id.in_(portion))
+                select(HANDLED.c.lead_id).where(among(session, HANDLED.c.lead_id, portion))
             ).scalars()
         )
     return found
@@ -172,7 +173,9 @@ def _waiting(session: Session, leads: Sequence[Lead]) -> list[Note]:
     keys = {part.contact_key for lead in leads for part in lead.event.contacts}
     notes = []
     for portion in portions(sorted(keys)):
-        rows = session.execute(select(WAITING).where(WAITING.c.contact_key.in_(portion)))
+        rows = session.execute(
+            select(WAITING).where(among(session, WAITING.c.contact_key, portion))
+        )
         notes += [Note.from_document(row.event_id, row.contact_key, row.note) for row in rows]
     return sorted(notes, key=lambda note: note.at)
 
@@ -196,7 +199,9 @@ def _owners_of_notes(session: Session, owners: Owners, notes: Sequence[Note]) ->
             named[note.event_id] = note.profile_id
     for portion in portions(set(named.values())):
         there = set(
-            session.execute(select(PROFILES.c.id).where(PROFILES.c.id.in_(portion))).scalars()
+            session.execute(
+                select(PROFILES.c.id).where(among(session, PROFILES.c.id, portion))
+            ).scalars()
         )
         found.update({event: profile for event, profile in named.items() if profile in there})
     return found
@@ -228,7 +233,7 @@ def _pending(session: Session, batch: Batch, notes: Sequence[Note]) -> dict[UUID
     found: dict[UUID, list[Any]] = {}
     for portion in portions(leads):
         rows = session.execute(
-            select(ENTRIES).where(ENTRIES.c.lead_id.in_(portion), ~ENTRIES.c.effective)
+            select(ENTRIES).where(among(session, ENTRIES.c.lead_id, portion), ~ENTRIES.c.effective)
         )
         for row in rows.mappings():
             found.setdefault(row["lead_id"], []).append(dict(row))

@@ -2,16 +2,17 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 from uuid import UUID
 
 from sqlalchemy import select
-from sqlalchemy.dialects.postgresql import insert as insert_postgresql
 from sqlmodel import Session
 
 from services.profile.base import Row, dialect_of, portions
 from services.profile.people.identity import profile_id_of
 from services.profile.people.person import CONTACTS
-from services.profile.writing import insert_rows
+from services.profile.writing import insert_missing, insert_rows
+from services.shared.database.arrays import among
 from services.shared.events import Received
 from services.shared.events.leads import LeadSubmitted
 
@@ -44,7 +45,7 @@ def find(session: Session, keys: Iterable[str]) -> dict[str, UUID]:
     for portion in portions(sorted(set(keys))):
         rows = session.execute(
             select(CONTACTS.c.contact_key, CONTACTS.c.profile_id).where(
-                CONTACTS.c.contact_key.in_(portion)
+                among(session, CONTACTS.c.contact_key, portion)
             )
         )
         found.update((key, profile_id) for key, profile_id in rows)
@@ -75,11 +76,8 @@ def take(session: Session, leads: Sequence[Lead], more: Iterable[str]) -> Owners
 def _reserve(session: Session, rows: list[Row]) -> bool:
     """Insert all of the contacts or none. Waits for whoever is inserting the same one now."""
     with session.begin_nested() as savepoint:
-        made = session.execute(
-            insert_postgresql(CONTACTS).on_conflict_do_nothing().returning(CONTACTS.c.contact_key),
-            sorted(rows, key=lambda row: row["contact_key"]),
-        ).all()
-        if len(made) == len(rows):
+        ordered = sorted(rows, key=itemgetter("contact_key"))
+        if insert_missing(session, CONTACTS, ordered) == len(rows):
             return True
         savepoint.rollback()
         return False

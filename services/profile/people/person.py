@@ -15,6 +15,7 @@ from services.profile.consent.models import Consent
 from services.profile.people.identity import known_zone, zone_of_phones
 from services.profile.people.models import FieldValue, Profile, ProfileContact, Tag
 from services.profile.people.values import comparable
+from services.shared.database.arrays import among
 from services.shared.events.parts import ConsentPart, ProfileContactPart
 
 PROFILES, CONTACTS = table_of(Profile), table_of(ProfileContact)
@@ -133,7 +134,7 @@ def load(session: Session, ids: Iterable[UUID]) -> dict[UUID, Person]:
     for portion in portions(sorted(set(ids))):
         locked = session.execute(
             select(PROFILES)
-            .where(PROFILES.c.id.in_(portion))
+            .where(among(session, PROFILES.c.id, portion))
             .order_by(PROFILES.c.id)
             .with_for_update()
         )
@@ -153,7 +154,7 @@ def _attach(
     session: Session, people: dict[UUID, Person], portion: list[UUID], table: Any, key: Any
 ) -> None:
     shelf = {CONTACTS: "contacts", FIELDS: "fields", CONSENTS: "consents", TAGS: "tags"}[table]
-    rows = session.execute(select(table).where(table.c.profile_id.in_(portion)))
+    rows = session.execute(select(table).where(among(session, table.c.profile_id, portion)))
     for found in rows.mappings():
         person = people.get(found["profile_id"])
         if person is not None:

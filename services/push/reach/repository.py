@@ -16,7 +16,6 @@ from sqlalchemy import (
     cast,
     delete,
     func,
-    insert,
     null,
     select,
     true,
@@ -29,7 +28,9 @@ from sqlmodel import Session
 
 from services.push.reach.models import ReachContact, ReachProfile, Suppression
 from services.push.sets import RowSet, dialect_of
+from services.shared.database.arrays import among
 from services.shared.database.base import Dialect
+from services.shared.database.rows import RowWriter
 
 PROFILES = ReachProfile.__table__  # type: ignore[attr-defined]  # what SQLModel adds
 CONTACTS = ReachContact.__table__  # type: ignore[attr-defined]  # what SQLModel adds
@@ -59,6 +60,9 @@ class Contact(NamedTuple):
     provenance: str | None
     marketing: bool | None
     agreed_at: datetime | None = None
+
+
+_CONTACTS = RowWriter(CONTACTS, *Contact._fields)
 
 
 class Reachable(NamedTuple):
@@ -100,10 +104,8 @@ def accept(session: Session, people: Sequence[Person], contacts: Iterable[Contac
     given, statement = _accepting(dialect_of(session))
     newer = set(session.execute(statement, given.bind(people)).scalars())
     if newer:
-        session.execute(delete(CONTACTS).where(CONTACTS.c.profile_id.in_(newer)))
-        rows = [contact._asdict() for contact in contacts if contact.profile_id in newer]
-        if rows:
-            session.execute(insert(CONTACTS), rows)
+        session.execute(delete(CONTACTS).where(among(session, CONTACTS.c.profile_id, newer)))
+        _CONTACTS.write(session, [contact for contact in contacts if contact.profile_id in newer])
     return newer
 
 
@@ -141,7 +143,8 @@ def unsubscribed_at(session: Session, contact_keys: Sequence[str]) -> dict[str, 
     """When those of the contacts that have unsubscribed did."""
     rows = session.execute(
         select(SUPPRESSIONS.c.contact_key, SUPPRESSIONS.c.at).where(
-            SUPPRESSIONS.c.reason == "unsubscribed", SUPPRESSIONS.c.contact_key.in_(contact_keys)
+            SUPPRESSIONS.c.reason == "unsubscribed",
+            among(session, SUPPRESSIONS.c.contact_key, contact_keys),
         )
     )
     return {row.contact_key: row.at for row in rows}

@@ -25,15 +25,33 @@ _AWAY = ("08", "28", "3D", "53", "57", "58")
 _READ_ONLY = "25006"  # a server that has become a standby
 _ATTEMPTS = 5
 
+# Short work finds its rows by an index, whatever the statistics say. A table that was empty when a statement
+# was planned is read from end to end by that plan until the statistics are made, and the more rows come
+# meanwhile, the longer each of those readings takes.
+_SHORT_WORK = {"enable_seqscan": "off", "jit": "off"}
+_LONG_WORK = (
+    "SELECT set_config('enable_seqscan', 'on', true), set_config('statement_timeout', :most, true)"
+)
+
 
 class PostgresDatabase:
     """One schema of a PostgreSQL database."""
 
     def __init__(self, url: str, schema: str, clock: Clock, *, pool: int = 8) -> None:
         self._clock = clock
-        self._engine = create_async_engine(
+        readers = max(1, pool // 3)
+        self._engine = self._connect(url, schema, max(1, pool - readers))
+        self._scanners = self._engine.execution_options(postgresql_readonly=True)
+        # a short reading is its statement only, without the round trips of a transaction around it
+        self._reading = self._connect(url, schema, readers, default_transaction_read_only="on")
+        self._readers = self._reading.execution_options(isolation_level="AUTOCOMMIT")
+        self._listeners: list[Callable[[], None]] = []
+
+    @staticmethod
+    def _connect(url: str, schema: str, connections: int, **settings: str) -> AsyncEngine:
+        return create_async_engine(
             _asyncpg_url(url),
-            pool_size=pool,
+            pool_size=connections,
             max_overflow=0,
             pool_timeout=5,
             pool_pre_ping=False,
@@ -41,13 +59,17 @@ class PostgresDatabase:
             json_deserializer=read_json,
             hide_parameters=True,  # the text of an error may be logged: nothing personal in it
             connect_args={
-                "server_settings": {"search_path": schema, "timezone": "UTC"},
+                "server_settings": {
+                    **_SHORT_WORK,
+                    **settings,
+                    "search_path": schema,
+                    "timezone": "UTC",
+                    "application_name": f"baitwell {schema}",
+                },
                 "timeout": 5,
                 "command_timeout": 30,
             },
         )
-        self._readers = self._engine.execution_options(postgresql_readonly=True)
-        self._listeners: list[Callable[[], None]] = []
 
     @property
     def dialect(self) -> Dialect:
@@ -71,13 +93,14 @@ class PostgresDatabase:
 
     async def scan(self, work: Work[T], *, seconds: float = 10.0) -> T:
         def bounded(session: Session) -> T:
-            session.execute(text(f"SET LOCAL statement_timeout = {max(1, int(seconds * 1000))}"))
+            most = str(max(1, int(seconds * 1000)))
+            session.execute(text(_LONG_WORK), {"most": most})
             return work(session)
 
         try:
             # the server stops one statement; this stops a work of many
             async with asyncio.timeout(seconds + 1.0):
-                result, _ = await self._repeated(self._readers, bounded)
+                result, _ = await self._repeated(self._scanners, bounded)
         except TimeoutError as error:
             raise DatabaseUnavailable from error
         return result
@@ -109,6 +132,7 @@ class PostgresDatabase:
 
     async def close(self) -> None:
         await self._engine.dispose()
+        await self._reading.dispose()
 
 
 async def _once(engine: AsyncEngine, work: Work[T]) -> tuple[T, bool]:

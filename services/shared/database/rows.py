@@ -1,9 +1,9 @@
-"""Many rows in one statement: the driver's own `executemany`, with the values made ready by column.
+"""Many rows in one statement: the driver's own `executemany`, or arrays on PostgreSQL, ready by column.
 
 SQLAlchemy's handling of each row's parameters costs more than SQLite's writing of the row.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -11,6 +11,7 @@ from sqlalchemy import JSON, Dialect, TableClause, Uuid, insert
 from sqlmodel import Session
 
 from services.shared.clock import to_micros
+from services.shared.database import arrays
 from services.shared.database.types import Moment, write_json
 
 Convert = Callable[[Any], Any]
@@ -22,10 +23,10 @@ class RowWriter:
     def __init__(self, table: TableClause, *names: str) -> None:
         self._table = table
         self._names = names
-        self._ready: dict[str, tuple[str, list[tuple[int, Convert | None]]]] = {}
+        self._ready: dict[str, tuple[str, list[tuple[int, Convert | None, bool]]]] = {}
 
     def write(self, session: Session, rows: Sequence[tuple[Any, ...]]) -> None:
-        """Insert the rows as part of the session's transaction. Values that need converting are never None."""
+        """Insert the rows as part of the session's transaction."""
         if not rows:
             return
         connection = session.connection()
@@ -33,20 +34,40 @@ class RowWriter:
         sql, sources = self._ready.get(dialect.name) or self._prepare(dialect)
         given = list(zip(*rows, strict=True))
         by_column = [
-            given[index] if convert is None else map(convert, given[index])
-            for index, convert in sources
+            given[index] if convert is None else converted(given[index], convert, nullable)
+            for index, convert, nullable in sources
         ]
-        connection.exec_driver_sql(sql, list(zip(*by_column, strict=True)))
+        if dialect.name == "postgresql":
+            arrays.run(connection, sql, by_column)
+        else:
+            connection.exec_driver_sql(sql, list(zip(*by_column, strict=True)))
 
-    def _prepare(self, dialect: Dialect) -> tuple[str, list[tuple[int, Convert | None]]]:
+    def _prepare(self, dialect: Dialect) -> tuple[str, list[tuple[int, Convert | None, bool]]]:
         statement = insert(self._table)
         compiled: Any = statement.compile(dialect=dialect, column_keys=list(self._names))
         sources = [
-            (self._names.index(name), converter_of(self._table.c[name].type, dialect.name))
+            (
+                self._names.index(name),
+                converter_of(self._table.c[name].type, dialect.name),
+                # a table that was only named says nothing of it: it has no such column
+                getattr(self._table.c[name], "nullable", False),
+            )
             for name in compiled.positiontup
         ]
-        self._ready[dialect.name] = str(compiled), sources
+        sql = str(compiled)
+        if dialect.name == "postgresql":
+            sql = arrays.of_arrays(
+                sql, [self._table.c[name] for name in compiled.positiontup], dialect
+            )
+        self._ready[dialect.name] = sql, sources
         return self._ready[dialect.name]
+
+
+def converted(values: Iterable[Any], convert: Convert, nullable: bool) -> Iterable[Any]:
+    """The values of one column, made ready."""
+    if nullable:
+        return [None if value is None else convert(value) for value in values]
+    return map(convert, values)
 
 
 def converter_of(kind: Any, dialect: str) -> Convert | None:

@@ -92,5 +92,5 @@ def lay(
         keys=keys,
         telemetry=Telemetry(CollectorRegistry()),
         neighbours=neighbours,
-        traffic=Traffic(clock),
+        traffic=Traffic(clock, inline=made is not None),
     )

@@ -1,8 +1,9 @@
 """The consumer runner: reads topics, hands events to a service's handlers, each effect once.
 
-A batch of one partition is one transaction: the position moves by compare-and-set, then the handlers
-run. When a batch fails by itself its records are tried one by one, and one that keeps failing is parked,
-with what comes behind it under the same key. When the database or the log is away, the runner waits.
+What was fetched together is one transaction: the positions of its partitions move by compare-and-set, then
+the handlers run. When that fails by itself each partition is tried alone, then its records one by one, and one
+that keeps failing is parked, with what comes behind it under the same key. When the database or the log is
+away, the runner waits.
 """
 
 import asyncio
@@ -89,14 +90,12 @@ class ConsumerRunner:
     async def _turn(self, subscription: Subscription, stop: asyncio.Event) -> None:
         try:
             batches = await subscription.fetch(self._pace.limit, _WAIT)
-            for batch in batches:
-                if stop.is_set():
-                    return
-                began = await self._pace.enter()
-                await self._handle(subscription, batch, stop)
-                await self._pace.leave(began, len(batch.records))
             if not batches:
                 await self._watch(subscription)
+            elif not stop.is_set():
+                began = await self._pace.enter()
+                await self._take(subscription, batches, stop)
+                await self._pace.leave(began, sum(len(batch.records) for batch in batches))
         except (BusUnavailable, DatabaseUnavailable) as error:
             log.warning("consumer %s waits: %s", self.spec.name, type(error).__name__)
             await self._clock.wait(stop, 1.0)
@@ -119,6 +118,31 @@ class ConsumerRunner:
         for partition in partitions:
             self._at[partition] = known.get(partition)
         return {partition: known[partition] for partition in partitions if partition in known}
+
+    async def _take(
+        self, subscription: Subscription, batches: Sequence[Batch], stop: asyncio.Event
+    ) -> None:
+        """Handle what was fetched: all in one transaction, each partition alone when that does not work."""
+        if len(batches) > 1 and await self._together(batches, stop):
+            return
+        for batch in batches:
+            if stop.is_set():
+                return
+            await self._handle(subscription, batch, stop)
+
+    async def _together(self, batches: Sequence[Batch], stop: asyncio.Event) -> bool:
+        try:
+            failure = await self._attempt(lambda s: self._apply(s, *batches), stop)
+        except (positions.PositionMoved, UnknownEvent) as reason:
+            failure = str(reason)
+        except _Stopped:
+            return True
+        if failure is not None:
+            log.warning("consumer %s: a fetch failed: %s", self.spec.name, failure)
+            return False
+        for batch in batches:
+            self._done(batch.partition, batch.next, len(batch.records))
+        return True
 
     async def _handle(self, subscription: Subscription, batch: Batch, stop: asyncio.Event) -> None:
         try:
@@ -188,11 +212,27 @@ class ConsumerRunner:
             else:
                 return
 
-    def _apply(self, session: Session, batch: Batch) -> None:
-        expected = self._at.get(batch.partition)
-        if expected is not None and expected > batch.first:  # records from before a look-up
-            raise positions.PositionMoved(batch.partition)
-        positions.move(session, self.spec.name, batch.partition, expected, batch.next)
+    def _apply(self, session: Session, *batches: Batch) -> None:
+        moves = []
+        for batch in batches:
+            expected = self._at.get(batch.partition)
+            if expected is not None and expected > batch.first:  # records from before a look-up
+                raise positions.PositionMoved(batch.partition)
+            moves.append((batch.partition, expected, batch.next))
+        positions.move_all(session, self.spec.name, moves)
+        events: list[Received[Event]] = []
+        any_parked = parked.has_any(session, self.spec.name)
+        # the events of a topic together: its handlers take longer runs of them
+        for batch in sorted(batches, key=lambda batch: batch.partition.topic):
+            if any_parked:
+                events += self._unparked(session, batch)
+            else:
+                decoded = map(decode, batch.records)
+                events += [received for received in decoded if received is not None]
+        self.dispatch(session, events)
+
+    def _unparked(self, session: Session, batch: Batch) -> list[Received[Event]]:
+        """The events of a batch, but those that come behind a parked one: these are parked, too."""
         keys = sorted({parked.filed(record.key) for record in batch.records})
         waiting = parked.parked_keys(session, self.spec.name, batch.partition.topic, keys)
         events: list[Received[Event]] = []
@@ -205,7 +245,7 @@ class ConsumerRunner:
                 events.append(received)
         if behind:
             parked.park(session, self.spec.name, behind, parked.BEHIND, 0, self._clock.now())
-        self.dispatch(session, events)
+        return events
 
     def dispatch(self, session: Session, events: Sequence[Received[Event]]) -> None:
         """Hand events to their handlers, in order, runs of the same handler together."""

@@ -89,15 +89,14 @@ def _storable(headers: Sequence[tuple[str, str]]) -> list[list[str]]:
     return [[part.replace("\x00", "\ufffd") for part in pair] for pair in headers]
 
 
+def has_any(session: Session, consumer: str) -> bool:
+    """Whether any record of a consumer is parked."""
+    found = session.execute(select(PARKED.c.id).where(PARKED.c.consumer == consumer).limit(1))
+    return found.first() is not None
+
+
 def parked_keys(session: Session, consumer: str, topic: str, keys: Sequence[str]) -> frozenset[str]:
     """Those of `keys` (as `filed`) that have a parked record."""
-    any_parked = session.execute(
-        select(PARKED.c.id)
-        .where(and_(PARKED.c.consumer == consumer, PARKED.c.topic == topic))
-        .limit(1)
-    ).first()
-    if any_parked is None:
-        return frozenset()
     rows = session.execute(
         select(PARKED.c.key)
         .where(and_(PARKED.c.consumer == consumer, PARKED.c.topic == topic, PARKED.c.key.in_(keys)))

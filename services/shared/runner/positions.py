@@ -76,6 +76,40 @@ def move(
         raise PositionMoved(partition)
 
 
+def move_all(
+    session: Session, consumer: str, moves: Sequence[tuple[Partition, int | None, int]]
+) -> None:
+    """Move positions of several partitions, each (partition, expected, to) as `move` does.
+
+    Raises `PositionMoved` for one of them.
+    """
+    known = [one for one in moves if one[1] is not None]
+    at_once = len(known) > 1 and session.get_bind().dialect.name == "postgresql"
+    for partition, expected, to in moves:
+        if not at_once or expected is None:
+            move(session, consumer, partition, expected, to)
+    if not at_once:
+        return
+    # in one order, so that two who hold the same partitions do not wait for each other
+    known.sort()
+    topics, numbers = zip(*(partition for partition, _, _ in known), strict=True)
+    given = (topics, numbers, [one[1] for one in known], [one[2] for one in known])
+    moved = session.connection().exec_driver_sql(_MOVE_ALL, (consumer, *map(list, given)))
+    done = {Partition(topic, number) for topic, number in moved}
+    for partition, _, _ in known:
+        if partition not in done:
+            raise PositionMoved(partition)
+
+
+_MOVE_ALL = """
+UPDATE positions SET next = given.next
+FROM unnest($2::varchar[], $3::int[], $4::bigint[], $5::bigint[]) AS given(topic, partition, expected, next)
+WHERE positions.consumer = $1 AND positions.topic = given.topic
+  AND positions.partition = given.partition AND positions.next = given.expected
+RETURNING positions.topic, positions.partition
+"""
+
+
 def forget(session: Session, consumer: str, topics: Sequence[str]) -> None:
     """Set a consumer back to the oldest records of these topics."""
     session.execute(
