@@ -23,6 +23,8 @@ _PIECE = 20.0
 _CAMPAIGN_EVERY = 60.0
 _WARM = 30.0
 _GROUPS = 20
+_SHOWN = 10
+"""Every how many samples one is reported."""
 
 Sample = tuple[float, float]
 """Seconds since the beginning, MB."""
@@ -32,11 +34,15 @@ def soak(report: Report, _runs: int) -> None:
     """One run."""
     samples = soaked(float(os.environ.get("SOAK", "600")))
     third = max(1, len(samples) // 3)
-    first = [memory for _, memory in samples[:third]]
-    last = [memory for _, memory in samples[-third:]]
+    first = [memory for _, memory in samples[:third:_SHOWN]]
+    last = [memory for _, memory in samples[-third::_SHOWN]]
     note = f"{samples[-1][0]:.0f} s; median of the last third against the first"
     report.add(Figure("soak", "MB", last, first, note=note))
-    report.add(Figure("soak.slope", "MB/h", [slope(samples) * 3600], note="least squares"))
+    for name, part, note in (
+        ("soak.slope", samples, "least squares over all of it"),
+        ("soak.late", samples[-third:], "the same over the last third"),
+    ):
+        report.add(Figure(name, "MB/h", [slope(part) * 3600], note=note))
 
 
 def slope(samples: list[Sample]) -> float:
