@@ -35,6 +35,7 @@ VERIFIED = "lead.verified"
 UNSUBSCRIBED = "engagement.unsubscribed"
 _NEEDS_PERSON = frozenset({VERIFIED, UNSUBSCRIBED})
 _WORD_CACHE = 20_000
+_AT_ONCE = 500
 
 
 class Intake:
@@ -53,19 +54,12 @@ class Intake:
         if wrong:
             _take_back(session, wrong, self._clock.now())
 
-    def drain(self, session: Session, limit: int = 500) -> int:
+    def drain(self, session: Session, limit: int = _AT_ONCE) -> int:
         """Apply notes that wait although their contact is known by now; how many there were.
 
         Two processes can pass each other: one notes, the other makes the contact.
         """
-        rows = session.execute(
-            select(WAITING)
-            .join(CONTACTS, CONTACTS.c.contact_key == WAITING.c.contact_key)
-            .order_by(WAITING.c.arrived_at)
-            .limit(limit)
-        ).all()
-        notes = [Note.from_document(row.event_id, row.contact_key, row.note) for row in rows]
-        ready = _whose_lead_came(session, notes)
+        ready = passed(session, limit)
         if ready:
             self._apply(session, [], ready)
         return len(ready)
@@ -178,6 +172,19 @@ def _waiting(session: Session, leads: Sequence[Lead]) -> list[Note]:
         )
         notes += [Note.from_document(row.event_id, row.contact_key, row.note) for row in rows]
     return sorted(notes, key=lambda note: note.at)
+
+
+def passed(session: Session, limit: int = _AT_ONCE) -> list[Note]:
+    """Notes that wait although their contact is known. All that wait are looked through: not for the loop."""
+    rows = session.execute(
+        select(WAITING)
+        .join(CONTACTS, CONTACTS.c.contact_key == WAITING.c.contact_key)
+        .order_by(WAITING.c.arrived_at)
+        .limit(limit)
+    ).all()
+    return _whose_lead_came(
+        session, [Note.from_document(row.event_id, row.contact_key, row.note) for row in rows]
+    )
 
 
 def _whose_lead_came(session: Session, notes: Sequence[Note]) -> list[Note]:

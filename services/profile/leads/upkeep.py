@@ -8,7 +8,7 @@ from sqlalchemy import delete
 from sqlmodel import Session
 
 from services.profile.leads.batch import SOURCE, WAITING
-from services.profile.leads.intake import Intake
+from services.profile.leads.intake import Intake, passed
 from services.shared import outbox
 from services.shared.clock import Clock
 from services.shared.database import Database
@@ -40,7 +40,9 @@ class Upkeep:
         """Look after waiting notes every few seconds, and after the rest once a day."""
         while not stop.is_set():
             try:
-                await self._database.transaction(self._intake.drain)
+                # beside the loop: with many who wait, looking through them takes as long as a hundred requests
+                if await self._database.scan(lambda session: bool(passed(session))):
+                    await self._database.transaction(self._intake.drain)
                 await self._database.transaction(self.daily)
             except DatabaseUnavailable:
                 log.warning("upkeep waits for the database")
