@@ -7,7 +7,7 @@ _CROWD = 20
 """So many requests under way, or arrived within a window (200 a second), are full pressure."""
 
 _BEHIND = 3.0
-"""How long a relay or a consumer rests after a turn, in turns, while a dispatcher sends."""
+"""How long a relay or a consumer rests after a turn, in turns, while a dispatcher sends, or to let work gather."""
 
 _ASIDE = 7
 """For so many times the length of a background turn the loop belongs to a crowd."""
@@ -17,8 +17,8 @@ _LOOK = 0.005
 _LEAST = 200
 
 _TURN_BESIDE = 0.25
-_GATHER = 0.02
-_FULL = 100
+_GATHER = 0.1
+_FULL = 500
 """Where the loop is free while a database works: how long a turn may be, how long the next one lets work gather
 at most, and how many items are enough not to."""
 _BITE = 250
@@ -129,7 +129,7 @@ class Pace:
 
     Where the loop is free while the database works it is what fits into a quarter of a second, and what costs is
     the number of turns, each with its commit and a dozen of round trips: after one that found little the next
-    one waits a moment, no longer than that one took.
+    one waits for three times as long as that one took.
     """
 
     def __init__(self, traffic: Traffic, clock: Clock, *, most: int) -> None:
@@ -162,4 +162,4 @@ class Pace:
             self._each = max(1e-6, 0.7 * self._each + 0.3 * seconds / done)
         self._traffic.leave_following(seconds)
         gathers = not self._traffic.inline and 0 < done < _FULL
-        await self._clock.sleep(min(seconds, _GATHER) if gathers else 0)
+        await self._clock.sleep(min(_BEHIND * seconds, _GATHER) if gathers else 0)

@@ -126,7 +126,7 @@ async def test_after_a_turn_that_found_little_work_gathers_for_a_moment():
     began = clock.monotonic()
     clock.advance(0.01)
     left = asyncio.ensure_future(pace.leave(began, 3))
-    for _ in range(9):
+    for _ in range(29):
         await asyncio.sleep(0)
         clock.advance(0.001)
     await asyncio.sleep(0)

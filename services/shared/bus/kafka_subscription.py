@@ -20,7 +20,9 @@ from services.shared.events import Record
 
 _log = logging.getLogger(__name__)
 
-_FETCH_WAIT_MS = 200
+# While a request waits for records of some partitions, aiokafka asks for no others of that broker: those that were
+# handed out meanwhile wait as long.
+_FETCH_WAIT_MS = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +196,10 @@ class KafkaSubscription:
         if consumer is None or not ready:
             await self._clock.wait(self._changed, wait)
             return []
+        if consumer._fetcher is not None and consumer._fetcher.error_future.done():
+            # `getmany` would answer that there is nothing, for ever
+            await self._drop()
+            raise BusUnavailable("what fetches from the log has ended")
         try:
             found = await self._get(consumer, ready, limit, wait)
         except OffsetOutOfRangeError as error:

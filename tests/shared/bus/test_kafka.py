@@ -288,3 +288,25 @@ def _secured(folder: Path) -> OwnBroker:
         f"ssl.truststore.location={store}\nssl.truststore.password=changeit\n"
     )
     return OwnBroker(folder / "broker", KAFKA_DEV_EXTRA=str(extra))
+
+
+@pytest.mark.needs_kafka
+async def test_who_reads_goes_on_after_what_fetches_for_it_has_ended(
+    bus: KafkaBus, store: Store
+) -> None:
+    """aiokafka's fetching is a task of its own: when that fails, `getmany` answers with nothing for ever."""
+    await bus.start(["leads"])
+    store.put(await bus.ends(["leads"]))
+    reader, key = Reader(store), new_key()
+    member = await bus.subscribe(new_group(), "a", ["leads"], reader.positions)
+    await has_joined(member)
+    await member.fetch(10, 0.1)
+    consumer = member._consumer
+    assert consumer is not None
+    consumer._fetcher._fetch_task.cancel()
+    await asyncio.wait({consumer._fetcher._fetch_task})
+    await bus.publish(numbered("leads", key, 3))
+    with pytest.raises(BusUnavailable):
+        await member.fetch(10, 1.0)
+    records = await collect(member, reader, lambda found: len(values(found, key)) >= 3)
+    assert values(records, key) == [0, 1, 2]
