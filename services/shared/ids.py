@@ -3,12 +3,14 @@
 import hashlib
 import os
 from collections.abc import Callable
+from datetime import timedelta
 from uuid import UUID, SafeUUID
 
-from services.shared.clock import Clock
+from services.shared.clock import EPOCH, Clock
 
 _NAMESPACE = UUID("6f1c0a52-7d0e-5b8e-9a35-b2d1a1e0f0c4").bytes
 _AHEAD = 128
+_MILLISECOND = timedelta(milliseconds=1)
 _VARIANTS = {f"{digit:x}": f"{digit & 3 | 8:x}" for digit in range(16)}
 """The first digit of the fourth group, with the bits of the variant set over it."""
 
@@ -43,7 +45,7 @@ class Ids:
 
     def new(self) -> UUID:
         """A new id. No order is to be read from it."""
-        millis = round(self._clock.now().timestamp() * 1_000_000) // 1000
+        millis = (self._clock.now() - EPOCH) // _MILLISECOND
         if not self._noise:
             # one call for many: on some machines asking the system for random bytes takes 20 µs
             pool = self._entropy(10 * _AHEAD)

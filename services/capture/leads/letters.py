@@ -19,6 +19,7 @@ from services.capture.leads.submission import Submission
 from services.capture.settings import CaptureSettings
 from services.shared.contact import Channel, parse_contact
 from services.shared.events import Event, Message, message_of
+from services.shared.events.envelope import stamp
 from services.shared.events.leads import LeadSubmitted
 from services.shared.events.push import PushRequested
 from services.shared.ground import Ground
@@ -64,13 +65,18 @@ class Letters:
             first = contacts[0]
         language = submission.language or form.document.language
         lead = str(lead_id)
-        document = self._document(bait, form, submission, checked, contacts, lead, now)
+        texts = [_contact_text(contact) for contact in contacts]
+        told = _consents(checked, contacts, bait.slug, now)
+        document = self._document(bait, form, submission, checked, lead, (",".join(texts), told))
         event_id = derived_text("lead.submitted", lead)
         value = document.encode()
         messages = [_message(LeadSubmitted, value, event_id, first["contact_key"], now)]
         mailed = self._mailed(first, bait)
         if mailed is not None:
-            messages.append(self._bait_mail(bait, mailed, lead_id, lead, language, now))
+            to = texts[0] if mailed is first else _contact_text(mailed)
+            wish = self._bait_mail(bait, to, lead_id, lead, language)
+            event_id = derived_text("push.requested", "lead", lead)
+            messages.append(_message(PushRequested, wish, event_id, mailed["contact_key"], now))
         if bait.staff:
             messages += [self._notice(bait, staff, lead_id, now) for staff in bait.staff]
         return Letter(lead, first, document, messages)
@@ -81,10 +87,11 @@ class Letters:
         form: LiveForm,
         submission: Submission,
         checked: Checked,
-        contacts: list[dict[str, str]],
         lead: str,
-        now: datetime,
+        parts: tuple[str, str],
     ) -> str:
+        """The document of a lead; `parts`: its contacts and its consents as JSON."""
+        contacts, consents = parts
         fields = types = "{}"
         if checked.fields:
             fields = to_json(checked.fields).decode()
@@ -95,10 +102,10 @@ class Letters:
         return (
             f'{{"lead_id":"{lead}","bait_id":"{bait.name}","bait_slug":"{bait.slug}",'
             f'"bait_version":{form.version},"language":{language},'
-            f'"contacts":[{",".join(map(_contact_text, contacts))}],'
+            f'"contacts":[{contacts}],'
             f'"fields":{fields},"field_types":{types},"tags":{tags},'
-            f'"consents":[{_consents(checked, contacts, bait.slug, now)}],'
-            f'"source":{_flat(submission.source)},'
+            f'"consents":[{consents}],'
+            f'"source":{_flat(tuple(submission.source.items()))},'
             f'"proof":{{"form_version":{form.version},"language":{language},"ip_hash":{ip_hash},'
             f'"way":"{submission.way}"}}}}'
         )
@@ -111,24 +118,15 @@ class Letters:
             return contact_part(mailbox, self._keys)
         return contact
 
-    def _bait_mail(
-        self,
-        bait: LiveBait,
-        to: ContactDocument,
-        lead_id: UUID,
-        lead: str,
-        language: str,
-        now: datetime,
-    ) -> Message:
+    def _bait_mail(self, bait: LiveBait, to: str, lead_id: UUID, lead: str, language: str) -> bytes:
+        """The wish for a mail `to` a contact, which is JSON already."""
         link = f"{self._public_url}/r/{self._ground.tokens.sign('r', lead_id)}"
-        wish = (
-            f'{{"cause":{{"kind":"lead","id":"{lead}"}},"contact":{_contact_text(to)},'
+        return (
+            f'{{"cause":{{"kind":"lead","id":"{lead}"}},"contact":{to},'
             f'"template":"bait_mail","language":{quoted(language)},'
             f'"values":{{"bait_title":{quoted(bait.document.title)},"link":{quoted(link)},'
             f'"sender":{quoted(bait.document.sender)}}},"bait_id":"{bait.name}","verified":false}}'
-        )
-        event_id = derived_text("push.requested", "lead", lead)
-        return _message(PushRequested, wish.encode(), event_id, to["contact_key"], now)
+        ).encode()
 
     def _notice(
         self, bait: LiveBait, staff: ContactDocument, lead_id: UUID, now: datetime
@@ -159,7 +157,7 @@ def _consents(checked: Checked, contacts: list[dict[str, str]], slug: str, now: 
     if not checked.consents:
         return ""
     channels = {contact["channel"]: contact["contact_key"] for contact in contacts}
-    at = now.isoformat().replace("+00:00", "Z")
+    at = stamp(now)
     return ",".join(
         f'{{"purpose":{quoted(consent.purpose)},"channel":"{consent.channel}","given":true,'
         f'"text_version":{quoted(consent.version)},"at":"{at}","source":"bait:{slug}",'
@@ -178,6 +176,7 @@ def _contact_text(contact: ContactDocument) -> str:
     )
 
 
-def _flat(texts: Mapping[str, str]) -> str:
-    """A mapping of our own names to texts as JSON."""
-    return "{" + ",".join([f'"{name}":{quoted(text)}' for name, text in texts.items()]) + "}"
+@lru_cache(maxsize=256)
+def _flat(texts: tuple[tuple[str, str], ...]) -> str:
+    """Our own names and their texts as JSON: where leads come from is the same for many."""
+    return "{" + ",".join([f'"{name}":{quoted(text)}' for name, text in texts]) + "}"

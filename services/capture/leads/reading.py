@@ -33,7 +33,7 @@ def read_lead(raw: bytes) -> LeadBody:
 def _read_plain(raw: bytes) -> LeadBody | None:
     """The body when it is plain: texts and yes or no, no escapes, no name twice; else None."""
     try:
-        body = _BODY.validate_json(raw)
+        body: LeadBody = _BODY.validator.validate_json(raw)
     except ValidationError:
         return None
     names = len(body.model_fields_set) + len(body.contact) + len(body.consents)

@@ -1,6 +1,7 @@
 """A submission as every way in hands it over: read, but not yet held against the bait's form."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 from uuid import UUID
@@ -10,6 +11,9 @@ from services.capture.text import BadText, plain
 Way = Literal["page", "form", "script", "api"]
 
 _UTM = ("utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content")
+_SOURCE = (*_UTM, "referrer", "landing_page")
+_USUAL = 600
+"""Letters of a source that is worth remembering."""
 _LONGEST_UTM = 200
 _LONGEST_URL = 500
 NO_SOURCE: Mapping[str, str] = MappingProxyType({})
@@ -50,16 +54,22 @@ def source_of(values: Mapping[str, str | None]) -> Mapping[str, str]:
     """Where a lead came from. What can't be a name or an address is left out, never refused."""
     if not any(values.values()):
         return NO_SOURCE
+    given = tuple([values.get(name) for name in _SOURCE])
+    usual = sum(map(len, filter(None, given))) < _USUAL
+    return _kept_source(given) if usual else _source_of(given)
+
+
+def _source_of(values: tuple[str | None, ...]) -> Mapping[str, str]:
+    """The same for the values of `_SOURCE`: many leads come from the same place."""
     found: dict[str, str] = {}
-    for name in _UTM:
-        text = _name(values.get(name))
+    for name, value in zip(_SOURCE, values, strict=True):
+        text = _name(value) if name in _UTM else page_address(value)
         if text:
             found[name] = text
-    for name in ("referrer", "landing_page"):
-        text = page_address(values.get(name))
-        if text:
-            found[name] = text
-    return found
+    return MappingProxyType(found)
+
+
+_kept_source = lru_cache(maxsize=256)(_source_of)
 
 
 def _name(value: str | None) -> str | None:

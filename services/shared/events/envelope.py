@@ -96,12 +96,18 @@ def message_of(
     headers = (
         *_fixed_headers(kind, source),
         ("ce_id", str(event_id)),
-        ("ce_time", occurred_at.isoformat().replace("+00:00", "Z")),
+        ("ce_time", stamp(occurred_at)),
     )
     correlation_id = correlation.current()
     if correlation_id:
         headers = (*headers, ("ce_correlationid", correlation_id))
     return Message(kind.topic, key, headers, value)
+
+
+@lru_cache(maxsize=64)
+def stamp(moment: datetime) -> str:
+    """A moment as events have it: what happens together is said with the same one several times."""
+    return moment.isoformat().replace("+00:00", "Z")
 
 
 @lru_cache(maxsize=256)
