@@ -171,7 +171,7 @@ class Settler:
         outbox.put(session, messages, now)
 
     def _settle_reported(self, session: Session, now: datetime) -> int:
-        due = waiting.due(session, REPORTED, now, _REPORTED_BATCH)
+        due = waiting.reports_due(session, now, _REPORTED_BATCH)
         for waiter in due:
             self._settle_report(session, waiter, now)
         return len(due)

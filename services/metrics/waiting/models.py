@@ -10,6 +10,8 @@ from sqlmodel import Field
 from services.metrics.tables import MetricsTable
 from services.shared.database import Document, Moment
 
+NOT_TRACKED = "kind NOT IN ('engagement.displayed', 'engagement.clicked')"
+
 
 class Waiting(MetricsTable, table=True):
     """An engagement that is durable and not yet counted, or counted as unattributed (`counted`).
@@ -22,6 +24,13 @@ class Waiting(MetricsTable, table=True):
     __tablename__ = "waiting_engagements"
     __table_args__ = (
         Index("waiting_by_due", "due"),
+        # what people report is looked for among many clicks and opens: it has an index of its own
+        Index(
+            "waiting_reports_by_due",
+            "due",
+            sqlite_where=text(NOT_TRACKED),
+            postgresql_where=text(NOT_TRACKED),
+        ),
         Index("waiting_by_delivery", "delivery_id"),
         Index(
             "waiting_by_contact",

@@ -11,7 +11,7 @@ from sqlmodel import Session
 
 from services.metrics.bulk import Bulk, Lookup, Query, Removal, among
 from services.metrics.tables import columns
-from services.metrics.waiting.models import Waiting
+from services.metrics.waiting.models import NOT_TRACKED, Waiting
 
 _WAITING: Any = columns(Waiting)
 
@@ -42,6 +42,12 @@ _DUE = Query(
     'WHERE "due" <= {} AND "kind" {} ORDER BY "due" LIMIT {}',
     ("due", among("kind"), ""),
 )
+_REPORTS_DUE = Query(
+    Waiting,
+    Waiter._fields,
+    f'WHERE "due" <= {{}} AND {NOT_TRACKED} ORDER BY "due" LIMIT {{}}',
+    ("due", ""),
+)
 _CROWDED = Query(
     Waiting,
     ("delivery_id",),
@@ -65,6 +71,12 @@ def add_once(session: Session, waiters: Sequence[Waiter]) -> None:
 def due(session: Session, kinds: Collection[str], now: datetime, limit: int) -> list[Waiter]:
     """The oldest that are due; other processes get others."""
     rows = _DUE.rows(session, now, sorted(kinds), limit, locked="FOR UPDATE SKIP LOCKED")
+    return [Waiter._make(row) for row in rows]
+
+
+def reports_due(session: Session, now: datetime, limit: int) -> list[Waiter]:
+    """The same of all that is neither a click nor an open."""
+    rows = _REPORTS_DUE.rows(session, now, limit, locked="FOR UPDATE SKIP LOCKED")
     return [Waiter._make(row) for row in rows]
 
 
