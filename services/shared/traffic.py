@@ -58,8 +58,12 @@ class Traffic:
         self._roll()
         self._arrived += 1
 
+    def went_on(self) -> None:
+        """One that was still to come in part has come: it is under way again."""
+        self._under_way += 1
+
     def ended(self) -> None:
-        """It has been answered."""
+        """It has been answered, or waits for the rest of what its sender says."""
         self._under_way -= 1
 
     def _roll(self) -> None:

@@ -212,6 +212,12 @@ class OneWriteCycle(RequestResponseCycle):
 
     async def send(self, message: Any) -> None:
         """Send a part of the answer."""
+        if self.flow.write_paused and not self.disconnected:
+            await self.flow.drain()
+        if (
+            self.transport.is_closing()
+        ):  # uvicorn notes it at its latest request only, and uvloop would raise
+            self.disconnected = True
         if self.response_started:
             await super().send(message)
         elif message["type"] == "http.response.start":

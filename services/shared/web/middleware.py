@@ -60,7 +60,12 @@ class EdgeMiddleware:
 
         async def counting() -> Message:
             nonlocal seen
-            message = await receive()
+            traffic = self._edge.traffic
+            traffic.ended()  # while it waits for its sender, nobody waits for us
+            try:
+                message = await receive()
+            finally:
+                traffic.went_on()
             if message["type"] == "http.request":
                 seen += len(message.get("body", b""))
                 if seen > limit:

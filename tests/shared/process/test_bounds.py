@@ -2,12 +2,14 @@
 
 import asyncio
 import socket
+import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 import uvicorn
+import uvloop
 
 from services.shared.process.bounds import Patience
 from services.shared.process.protocol import OneWriteProtocol
@@ -141,6 +143,21 @@ def _full(connection: Any) -> bool:
         return False
     connection.sizes = [*getattr(connection, "sizes", []), size][-10:]
     return connection.sizes == [size] * 10
+
+
+def test_who_asks_much_at_once_and_goes_away_leaves_no_errors_behind(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def main() -> None:
+        async with serving() as (port, connections):
+            with socket.create_connection(("127.0.0.1", port)) as caller:
+                caller.sendall(b"GET /much HTTP/1.1\r\nHost: x\r\n\r\n" * 20)
+                await asyncio.to_thread(caller.recv, 100)
+                caller.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            await eventually(lambda: not connections, "the connection is closed")
+
+    uvloop.run(main())
+    assert "Exception" not in caplog.text
 
 
 async def test_who_gets_on_may_stay() -> None:

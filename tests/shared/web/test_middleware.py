@@ -1,9 +1,18 @@
 """The edge: correlation, limits, and what is measured."""
 
+import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
+from prometheus_client import CollectorRegistry
 
+from services.shared.clock import VirtualClock
+from services.shared.ids import Ids
+from services.shared.telemetry import Telemetry
+from services.shared.traffic import Traffic
+from services.shared.web.edge import Edge
+from services.shared.web.middleware import EdgeMiddleware
 from tests.shared.web.conftest import LIMIT, Small
 
 ID = "01890a5d-ac96-774b-bcce-b302099a8057"
@@ -106,3 +115,42 @@ async def test_probes_are_not_measured(small: Small) -> None:
     await small.client.get("/health/live")
     await small.client.get("/metrics")
     assert small.requests() == {}
+
+
+async def test_whoever_is_slow_to_say_what_they_want_keeps_nobody_from_working() -> None:
+    clock = VirtualClock()
+    traffic = Traffic(clock)
+    edge = Edge(
+        service="small",
+        telemetry=Telemetry(CollectorRegistry()),
+        traffic=traffic,
+        limit=lambda path: LIMIT,
+        new_id=Ids(clock).new,
+    )
+    rest, answering = asyncio.Event(), asyncio.Event()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        while (await receive()).get("more_body"):
+            pass
+        await answering.wait()
+
+    async def receive() -> dict[str, Any]:
+        await rest.wait()
+        return {"type": "http.request", "body": b"all of it"}
+
+    async def send(message: Any) -> None: ...
+
+    asked = EdgeMiddleware(app, edge=edge)
+    scope = {"type": "http", "method": "POST", "path": "/", "headers": []}
+    callers = [asyncio.ensure_future(asked(dict(scope), receive, send)) for _ in range(30)]
+    await asyncio.sleep(0)
+    clock.advance(1)
+    assert traffic.pressure == 0
+    rest.set()
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert traffic.pressure == 1, "now they wait for us"
+    answering.set()
+    await asyncio.gather(*callers)
+    clock.advance(1)
+    assert traffic.pressure == 0
