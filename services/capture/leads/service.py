@@ -103,9 +103,7 @@ class LeadDesk:
         form = bait.form
         if submission.form_version not in (None, form.version):
             form = await self._shelf.form(bait, submission.form_version)
-        answer = await self._commit.submit(self._prepare(bait, form, submission))
-        self._accepted[submission.way].inc()
-        return answer
+        return await self._submit(self._prepare(bait, form, submission), submission)
 
     async def _take_once(self, bait: LiveBait, submission: Submission, once: Once) -> Accepted:
         try:
@@ -116,6 +114,11 @@ class LeadDesk:
             if kept is None:
                 raise
         return _given_before(kept, once)
+
+    async def _submit(self, prepared: Prepared, submission: Submission) -> Accepted:
+        answer = await self._commit.submit(prepared)
+        self._accepted[submission.way].inc()
+        return answer
 
     async def _answer_of(self, twin: _Running, once: Once) -> Accepted:
         if twin.body_hash != once.body_hash:
