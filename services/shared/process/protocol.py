@@ -214,9 +214,8 @@ class OneWriteCycle(RequestResponseCycle):
         """Send a part of the answer."""
         if self.flow.write_paused and not self.disconnected:
             await self.flow.drain()
-        if (
-            self.transport.is_closing()
-        ):  # uvicorn notes it at its latest request only, and uvloop would raise
+        # uvicorn notes it at its latest request only, and uvloop would raise
+        if self.transport.is_closing():
             self.disconnected = True
         if self.response_started:
             await super().send(message)

@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
 
 from services.shared import correlation
@@ -69,6 +70,11 @@ def problem_response(request: Request, problem: Problem) -> Response:
     )
 
 
+async def _gone(_request: Request, _error: Any) -> Response:
+    """For our figures: nobody is there to read it."""
+    return Response(status_code=400)
+
+
 def handle_problems(app: FastAPI, page: ProblemPage | None = None) -> Unexpected:
     """Answer every error of an app with a problem; what answers the unexpected ones, for who stands outside."""
 
@@ -112,6 +118,7 @@ def handle_problems(app: FastAPI, page: ProblemPage | None = None) -> Unexpected
     app.add_exception_handler(Problem, ours)
     app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(HTTPException, starlettes)
+    app.add_exception_handler(ClientDisconnect, _gone)
     app.add_exception_handler(Exception, unexpected)
     return unexpected
 

@@ -1,6 +1,7 @@
 """Every error through a real app: its status, its document, its page, its headers."""
 
 import logging
+from typing import Any
 
 import pytest
 
@@ -104,3 +105,30 @@ async def test_a_bug_says_nothing_of_what_it_was_about(
     assert answer.json()["instance"] == "urn:baitwell:request:of-the-caller"
     (record,) = [r for r in caplog.records if r.name.startswith("services.")]
     assert "li.na" not in record.getMessage()
+
+
+async def test_who_goes_away_before_all_is_said_is_no_error_of_ours(
+    small: Small, caplog: pytest.LogCaptureFixture
+) -> None:
+    sent: list[Any] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    headers = [(b"content-type", b"application/json"), (b"content-length", b"100")]
+    scope = {
+        "type": "http",
+        "http_version": "1.1",
+        "method": "POST",
+        "path": "/hot/x",
+        "raw_path": b"/hot/x",
+        "query_string": b"",
+        "headers": headers,
+        "state": {},
+    }
+    await small.app(scope, receive, send)
+    assert sent[0]["status"] == 400
+    assert caplog.text == ""
