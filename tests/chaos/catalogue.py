@@ -19,6 +19,8 @@ from tests.chaos.cases import (
     r16_upgrade,
     r17_leaving,
     r18_overload,
+    s9_timing,
+    s10_bombs,
 )
 
 CASES: dict[str, Case] = {
@@ -42,6 +44,8 @@ CASES: dict[str, Case] = {
         r16_upgrade.CASE,
         r17_leaving.CASE,
         r18_overload.CASE,
+        s9_timing.CASE,
+        s10_bombs.CASE,
         crash.CASE,
     )
 }

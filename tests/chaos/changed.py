@@ -16,7 +16,15 @@ from services.push import sending
 from services.push.deliveries import dispatcher
 from services.push.deliveries.states import Retry
 from services.shared.bus.kafka_client import KafkaTimes
-from tests.chaos import dispatchers, saboteurs_away, saboteurs_mail, wrong_clock
+from services.shared.process import serve
+from services.shared.process.bounds import Patience
+from tests.chaos import (
+    dispatchers,
+    saboteurs_away,
+    saboteurs_mail,
+    saboteurs_security,
+    wrong_clock,
+)
 from tests.chaos.sabotaged import SABOTEURS
 from tests.chaos.switches import SWITCHES
 
@@ -50,6 +58,11 @@ def quick_sessions() -> None:
     defaults["times"] = KafkaTimes(session=6.0)
 
 
+def quick_patience() -> None:
+    """Slow callers are let go after seconds."""
+    put(serve, "Patience", partial(Patience, head=4.0, body=6.0, slowest=512 * 1024, answer=6.0))
+
+
 def _rule(**changes: Any) -> None:
     rules: Any = vars(sending)["Rules"]
     put(sending, "Rules", partial(rules, **changes))
@@ -63,6 +76,7 @@ def put(owner: Any, name: str, piece: Any) -> None:
 
 CHANGES: dict[str, Callable[[], None]] = {
     "quick-leases": quick_leases,
+    "quick-patience": quick_patience,
     "quick-retries": quick_retries,
     "quick-sessions": quick_sessions,
     **SWITCHES,
@@ -78,6 +92,7 @@ def _piece(word: str) -> Callable[[], None]:
         **saboteurs_mail.SABOTEURS,
         **saboteurs_away.SABOTEURS,
         **wrong_clock.SABOTEURS,
+        **saboteurs_security.SABOTEURS,
     }
     return known[word]
 

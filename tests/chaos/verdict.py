@@ -26,6 +26,8 @@ class Verdict:
     recipients: int = 0
     handled: int = 0
     """How many records were handled again, where a case is about that."""
+    figures: dict[str, int] = field(default_factory=dict)
+    """What else a case measured, by names that say the unit."""
     saboteur: str | None = None
     faults: list[str] = field(default_factory=list)
 
@@ -38,7 +40,8 @@ class Verdict:
     def as_json(self) -> dict[str, Any]:
         """The case in the shape of the report."""
         given = asdict(self)
-        extra = ["kills", "recipients", "saboteur", "faults"] + ["handled"] * (not self.handled)
+        extra = ["kills", "recipients", "saboteur", "faults"]
+        extra += [name for name in ("handled", "figures") if not given[name]]
         return {name: value for name, value in given.items() if name not in extra} | {"ok": self.ok}
 
     def line(self) -> str:
@@ -50,6 +53,7 @@ class Verdict:
             f"  counters off {self.counters_off}  kills {self.kills}"
             f"  recipients {self.recipients}"
             + (f"  handled again {self.handled}" if self.handled else "")
+            + "".join(f"  {name} {value}" for name, value in self.figures.items())
             + f"  {self.seconds} s"
         )
         name = self.id if self.saboteur is None else f"{self.id} with {self.saboteur}"
