@@ -1,5 +1,6 @@
 """`/r/{token}`: the page behind the link of a bait mail."""
 
+import random
 import re
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,30 @@ class TestLook:
                 page = await capture.client.request(method, f"/r/{wrong}", headers=HTML)
                 assert page.status_code == 404
                 assert wrong not in page.text
+        assert await capture.said("lead.opened") == []
+
+    async def test_ten_thousand_mutated_links_open_nothing(self, capture: CaptureSystem) -> None:
+        """S1: letters changed, cut, swapped and added, and what elsewhere leads to files, from a seed."""
+        chance = random.Random(20260302)
+        token = (await asked_for(capture)).removeprefix("/r/")
+        letters = "ABCabc019-_"
+        files = ("../", "..%2f", "%2e%2e/", "/etc/passwd", "%00", "..\\", "https://evil.example/")
+        for number in range(10_000):
+            place, other = chance.randrange(len(token)), chance.randrange(len(token))
+            wrong = [
+                token[:place] + chance.choice(letters) + token[place + 1 :],
+                token[:place] + token[place + chance.randrange(1, 4) :],
+                token[:place] + chance.choice(files) + token[place:],
+                token[:place] + token[other] + token[place + 1 :],
+                chance.choice(files) * chance.randrange(1, 4) + token,
+            ][number % 5]
+            if wrong == token:
+                continue
+            method = "POST" if number % 2 else "GET"
+            page = await capture.client.request(method, f"/r/{wrong}")
+            assert page.status_code in (404, 405, 422), (method, wrong, page.status_code)
+            assert "location" not in page.headers
+            assert "All about guide" not in page.text
         assert await capture.said("lead.opened") == []
 
 

@@ -45,7 +45,7 @@ class Size:
 
 
 _SIZES: dict[Form, Size] = {
-    "test": Size(4, 30),
+    "test": Size(8, 30),
     "short": Size(15, 30),
     "full": Size(60, 130),  # with the patience that is shipped
 }
