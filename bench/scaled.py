@@ -4,8 +4,10 @@ import contextlib
 import io
 import json
 import os
+import random
 import re
 import shutil
+import socket
 import tempfile
 import urllib.request
 from collections.abc import Iterator
@@ -13,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.system import BUILD, free_port
+from bench.system import BUILD
 from deploy.scaled.__main__ import SERVICES, Scaled
 
 _LAG = re.compile(r"^baitwell_(?:consumer_lag_records|outbox_messages)\{.*\} (\S+)$", re.MULTILINE)
@@ -82,7 +84,13 @@ def scaled(**environment: str) -> Iterator[ScaledSystem]:
 
 
 def _base_port() -> int:
-    """A port with room for the twenty after it that the system takes."""
-    while (port := free_port()) > 60000:
-        pass
-    return port
+    """A port whose twenty followers, and those of Kafka, are free, below those that outgoing connections take."""
+    while True:
+        port = random.randrange(12_000, 30_000)
+        if all(_is_free(port + step) for step in (*range(21), 120)):
+            return port
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) != 0

@@ -13,6 +13,7 @@ from sqlmodel import Session
 
 from services.push.channels.base import OutcomeClass, Result
 from services.push.deliveries import announcing, halts, repository
+from services.push.deliveries import marketing as waiting_marketing
 from services.push.deliveries.announcing import Said
 from services.push.deliveries.halts import Halt, Halted, PauseCampaign
 from services.push.deliveries.material import ContentSource, Material, MaterialKey
@@ -96,6 +97,7 @@ class Ledger:
         _, lease_until = self._times(session)
         token = self._ids.new()
         claim = Claim()
+        marketing = marketing and waiting_marketing.waits(session, channel)
         kinds = [(False, 0), *((True, number) for number in PRIORITIES if marketing)]
         for is_marketing, priority in kinds:
             left = most - len(claim.rows)
