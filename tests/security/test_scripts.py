@@ -1,5 +1,6 @@
 """S7: script in every field that any page shows, in a real browser: none runs, and every page has its CSP."""
 
+import re
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -77,11 +78,8 @@ def poisoned(live: Embedded) -> dict[str, str]:
         checked(admin.post("/v1/baits", json=bait()))
         checked(admin.post(f"/v1/baits/{SLUG}/leads", json=lead(EMAIL)))
         mail = wait_until(lambda: _mail(admin, EMAIL), "the bait mail")
-        link = next(
-            word
-            for word in checked(admin.get(f"/mailbox/messages/{mail}"))["text"].split()
-            if "/r/" in word
-        )
+        text = checked(admin.get(f"/mailbox/messages/{mail}"))["text"]
+        (link,) = re.findall(r"https?://\S+/r/\S+", text)
         opened = admin.post(link)
         assert opened.status_code == 200
         profile = wait_until(lambda: _profile(admin), "the profile")

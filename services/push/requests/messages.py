@@ -87,7 +87,8 @@ def content(name: str, language: str) -> Content:
     """The content of one of push's own messages; English for whoever does not read Chinese."""
     picked = "zh-CN" if language.lower().startswith("zh") else "en"
     subject, body, button, foot = _TEXTS[name][picked]
-    text = f"{body}\n\n{button}: {{link}}\n\n--\n{foot}\n"
+    colon = "：" if picked == "zh-CN" else ": "
+    text = f"{body}\n\n{button}{colon}{{link}}\n\n--\n{foot}\n"
     paragraphs = "".join(
         f'<p style="white-space:pre-line">{html.escape(part, quote=False)}</p>'
         for part in body.split("\n\n")

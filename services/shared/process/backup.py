@@ -30,6 +30,9 @@ def back_up(data: Path, target: Path) -> list[str]:
         secrets = data / "secrets.json"
         if secrets.exists():
             shutil.copy2(secrets, target / secrets.name)
+            _sync(target / secrets.name)
+        _sync(target)
+        _sync(target.parent)
     except FileExistsError as error:
         raise SetupError(f"{target} exists: name a folder that does not") from error
     except (OSError, sqlite3.Error) as error:
@@ -49,7 +52,12 @@ def _copy(source: Path, target: Path) -> None:
         if verdict != "ok":
             raise sqlite3.DatabaseError(f"{source.name}: {verdict}")
     target.chmod(0o600)
-    descriptor = os.open(target, os.O_RDONLY)
+    _sync(target)
+
+
+def _sync(path: Path) -> None:
+    """What is in a file, or which files are in a folder, is on the disk when this returns."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

@@ -51,6 +51,18 @@ async def test_decisions_are_forgotten_when_they_are_old(rig: LedgerRig):
     assert await left(rig) == {"new": 10}
 
 
+async def test_newer_ones_with_lower_numbers_hide_no_old_ones(rig: LedgerRig):
+    """Written while the clock stood ahead."""
+    rig.clock.advance(31 * 86_400)
+    await decide(rig, 1500, "new")
+    rig.clock.jump(-31 * DAY)
+    await decide(rig, 1500, "old")
+    rig.clock.jump(31 * DAY)
+    policy = Policy(PolicyRules(SHANGHAI))
+    await Tidy(rig.database, rig.clock, policy, trace_kept=30 * DAY).once()
+    assert await left(rig) == {"new": 1500}
+
+
 def test_zero_days_keep_them_for_good():
     assert PushSettings(trace_days=0).trace_kept is None
     assert PushSettings().trace_kept == 90 * DAY

@@ -132,6 +132,12 @@ async def test_the_bait_mail_in_both_languages_escapes_what_it_is_given(rig: Led
     assert "在这里" in written(rig, "bait_mail", "zh-CN", values)[0]
 
 
+async def test_a_chinese_mail_has_chinese_punctuation_before_its_link(rig: LedgerRig):
+    values = {"bait_title": "价格表", "link": "https://x.example/r/t", "sender": "商店"}
+    _, text, _ = written(rig, "bait_mail", "zh-CN", values)
+    assert "打开资料：https://x.example/r/t\n" in text
+
+
 async def test_the_notice_says_how_many_of_what(rig: LedgerRig):
     values = {
         "bait_title": "Prices",
