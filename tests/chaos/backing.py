@@ -4,11 +4,12 @@
 """
 
 import atexit
+import contextlib
 import functools
 import os
-import subprocess
 import tempfile
 import uuid
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from tests.chaos.case import NotHere
 from tests.components import kafka, postgres
 from tests.components.kafka import Broker, start_shared, stop_shared
 from tests.components.postgres import OwnPostgres, PostgresServer, run_apart
+from tests.components.processes import free_port
 from tests.components.schemas import discover
 
 
@@ -28,6 +30,8 @@ class Backing:
     server: PostgresServer
     broker: Broker
     template: str
+    root: Path | None = None
+    """The folder of the brokers, where we have started them ourselves."""
 
     def database(self) -> str:
         """The URL of a new database with all tables and nothing in them."""
@@ -59,23 +63,43 @@ def migrated(server: PostgresServer) -> str:
     return name
 
 
-@functools.cache
-def own_backing() -> Backing:
-    """The one of this process; it ends with it. Raises `NotHere`."""
+@contextlib.contextmanager
+def backing(nodes: int = 1, at: str | None = None) -> Iterator[Backing]:
+    """One that is there while the block runs; `at` is where broker and database answer. Raises `NotHere`."""
     for missing in (postgres.missing(), kafka.missing()):
         if missing is not None:
             raise NotHere(str(missing))
-    root = Path(tempfile.mkdtemp(prefix="baitwell-chaos-"))
     os.environ.setdefault("BAITWELL_TEST_OWNER", str(os.getpid()))
-    server = OwnPostgres(durable=True)
-    atexit.register(server.stop)
-    atexit.register(_remove, root)
-    return Backing(server, start_shared(root), migrated(server))
+    with contextlib.ExitStack() as stack:
+        root = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="baitwell-chaos-")))
+        server = OwnPostgres(durable=True, also=at)
+        stack.callback(server.stop)
+        stack.callback(stop_shared, root)
+        settings = {"KAFKA_DEV_NODES": str(nodes)}
+        if at is not None:
+            settings |= _listening_at(root, at)
+        broker = start_shared(root, **settings)
+        if at is not None:
+            broker = Broker(f"{at}:{settings['KAFKA_DEV_PORT']}")
+        yield Backing(server, broker, migrated(server), root)
 
 
-def _remove(root: Path) -> None:
-    stop_shared(root)
-    subprocess.run(["rm", "-rf", str(root)], check=False)
+def _listening_at(root: Path, address: str) -> dict[str, str]:
+    port = free_port()
+    extra = root / "extra.properties"
+    extra.write_text(
+        f"listeners=PLAINTEXT://0.0.0.0:{port},CONTROLLER://127.0.0.1:{port + 100}\n"
+        f"advertised.listeners=PLAINTEXT://{address}:{port}\n"
+    )
+    return {"KAFKA_DEV_PORT": str(port), "KAFKA_DEV_EXTRA": str(extra)}
+
+
+@functools.cache
+def own_backing() -> Backing:
+    """The one of this process; it ends with it. Raises `NotHere`."""
+    stack = contextlib.ExitStack()
+    atexit.register(stack.close)
+    return stack.enter_context(backing())
 
 
 def _listening_java(port: int) -> list[int]:

@@ -23,15 +23,13 @@ async def counters(client: Client, campaign_id: str, metrics_urls: Sequence[str]
     }
 
 
-async def series(client: Client, name: str, **labels: str) -> int:
-    """The sum of a series of `/metrics`, of those with these labels."""
-    answer = await client.ask("GET", "/metrics")
+async def series(urls: Sequence[str], wanted: str, **labels: str) -> int:
+    """The sum of a series of `/metrics` of these processes, of those with these labels."""
     return int(
         sum(
-            sample.value
-            for family in text_string_to_metric_families(answer.text)
-            for sample in family.samples
-            if sample.name == name and labels.items() <= sample.labels.items()
+            value
+            for name, found, value in await samples(urls)
+            if name == wanted and labels.items() <= found.items()
         )
     )
 

@@ -10,6 +10,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from tests.chaos.between import SAY_SO, caught
 from tests.chaos.case import Trial
 from tests.chaos.crowd import AT_ONCE
 from tests.chaos.judging import judge
@@ -160,4 +161,13 @@ async def _strike_when(
             return
         await asyncio.sleep(0.005)
     await asyncio.sleep(chance.uniform(0.0, _LATEST))
+    if stage.verdict.saboteur in SAY_SO:
+        only = await _between_steps(stage) or only
     await stage.victim.strike(chance, only)
+
+
+async def _between_steps(stage: Stage) -> str | None:
+    """The process that a saboteur has brought between two steps, by name."""
+    names = {pid: name for name, pid in stage.victim.pids().items()}
+    pid = await caught(stage.victim.folder, names)
+    return names[pid] if pid is not None else None

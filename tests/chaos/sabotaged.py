@@ -27,6 +27,7 @@ from services.shared.outbox import _message as message_of
 from services.shared.runner import positions
 from services.shared.runner.consumer import ConsumerRunner
 from tests.chaos import (
+    between,
     saboteurs_load,
     saboteurs_once,
     saboteurs_push,
@@ -35,8 +36,6 @@ from tests.chaos import (
 )
 from tests.chaos.pieces import replace
 
-_MOMENT = 0.25
-
 
 def answer_before_the_commit() -> None:
     """202 goes out while the lead only waits to be written (promise 1)."""
@@ -44,7 +43,7 @@ def answer_before_the_commit() -> None:
 
     async def hasty(desk: LeadDesk, prepared: Prepared, submission: Submission) -> Accepted:
         async def later() -> None:
-            await asyncio.sleep(_MOMENT)
+            await between.moment()
             await desk._commit.submit(prepared)
 
         task = asyncio.get_running_loop().create_task(later())
@@ -64,10 +63,14 @@ def position_before_the_effects() -> None:
             lambda s: positions.move(s, runner.spec.name, batch.partition, expected, batch.next)
         )
         runner._done(batch.partition, batch.next, len(batch.records))
-        await asyncio.sleep(_MOMENT)
+        await between.moment()
         events = [received for record in batch.records if (received := decode(record)) is not None]
         await runner._database.transaction(lambda s: runner.dispatch(s, events))
 
+    async def apart(_runner: ConsumerRunner, _batches: Any, _stop: asyncio.Event) -> bool:
+        return False
+
+    replace(ConsumerRunner, "_together", apart)
     replace(ConsumerRunner, "_divide", hasty)
 
 
@@ -85,7 +88,7 @@ def outbox_emptied_before_publishing() -> None:
         await relay._database.transaction(
             lambda s: s.execute(delete(OUTBOX).where(OUTBOX.c.id.in_(ids)))
         )
-        await asyncio.sleep(_MOMENT)
+        await between.moment()
         await relay._bus.publish([message_of(row) for row in rows])
         return len(rows)
 

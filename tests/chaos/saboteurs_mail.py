@@ -3,12 +3,14 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace as changed
 from datetime import datetime
+from functools import partial
 from uuid import UUID
 
 from sqlalchemy import update
 from sqlmodel import Session
 
 from services.push.channels.base import OutcomeClass, Result
+from services.push.channels.email import settings
 from services.push.deliveries import repository, service
 from services.push.deliveries.repository import LEDGER, Claimed
 from services.push.deliveries.states import Chance, Retry, Settled, State, settle
@@ -25,6 +27,13 @@ def cut_is_refusal() -> None:
         return settle(result, attempt, now, retry, chance)
 
     replace(service, "settle", hasty)
+
+
+def impatient() -> None:
+    """Who has not answered to the final dot after two seconds has not taken the message."""
+    hasty = partial(settings.Timeouts, command=2.0, dot=2.0)
+    settings.Timeouts = hasty  # type: ignore[assignment, misc]
+    cut_is_refusal()
 
 
 def deaf_when_late() -> None:
@@ -68,6 +77,7 @@ def no_cap() -> None:
 
 SABOTEURS: dict[str, Callable[[], None]] = {
     "cut-is-refusal": cut_is_refusal,
+    "impatient": impatient,
     "deaf-when-late": deaf_when_late,
     "refusal-is-sent": refusal_is_sent,
     "no-claim-token": no_claim_token,

@@ -42,11 +42,17 @@ class ScaledVictim(Scaled):
         self.kills = 0
         self._program = [sys.executable, "-m", *program(saboteur, changes), "run"]
         self.settings[SWITCHES] = str(folder / "switches")
+        self.before: Sequence[str] = ()
+        """Words before the command of each service."""
         self._where = (url, backing.broker.bootstrap, prefix)
 
     @property
     def metrics_urls(self) -> list[str]:
         return list(self.upstreams.values())
+
+    def pids(self) -> dict[str, int]:
+        """The processes of services, by name."""
+        return {name: p.pid for name, p in self.processes.items() if name != "proxy"}
 
     def stores(self) -> Stores:
         """Its databases, to be closed by the caller."""
@@ -73,7 +79,7 @@ class ScaledVictim(Scaled):
     def start_process(self, service: str, name: str, port: int, *words: str) -> ChildProcess:
         """One more process of a service, with `words` behind its command."""
         return ChildProcess(
-            [*self._program, service, *words],
+            [*self.before, *self._program, service, *words],
             self.folder / f"{name}.log",
             env={**self.settings, "BAITWELL_PORT": str(port)},
         )

@@ -33,10 +33,10 @@ def hold_commits() -> None:
     """Leads wait for their commit, as they do behind a disk that takes long."""
     prompt = GroupCommit._attempt
 
-    async def held(commit: GroupCommit[Any, Any], items: Sequence[Any]) -> Any:
-        if isinstance(items[0], Prepared):
+    async def held(commit: GroupCommit[Any, Any], batch: list[tuple[Any, Any]]) -> Any:
+        if isinstance(batch[0][0], Prepared):
             await while_off(HELD_COMMITS)
-        return await prompt(commit, items)
+        return await prompt(commit, batch)
 
     replace(GroupCommit, "_attempt", held)
 
@@ -58,24 +58,27 @@ def choke() -> None:
 
 def stop_parts() -> None:
     """Consumers, relays and what settles engagements stand still while a file of their name is there."""
-    handle, step, settle = ConsumerRunner._handle, Relay.step, Settler.step
+    take, step, settle = ConsumerRunner._take, Relay.step, Settler.step
 
-    async def handled(
-        runner: ConsumerRunner, subscription: Subscription, batch: Batch, stop: asyncio.Event
+    async def taken(
+        runner: ConsumerRunner,
+        subscription: Subscription,
+        batches: Sequence[Batch],
+        stop: asyncio.Event,
     ) -> None:
         name = f"consumer {runner.spec.name}"
         while _stopped(name) and not stop.is_set():  # noqa: ASYNC110  # another process's file
             await asyncio.sleep(_LOOK)
         if not stop.is_set():
-            await handle(runner, subscription, batch, stop)
+            await take(runner, subscription, batches, stop)
 
     async def stepped(relay: Relay) -> int:
-        return 0 if _stopped(f"relay {relay._holder}") else await step(relay)
+        return 0 if _stopped(f"relay {relay._holder.partition('-')[0]}") else await step(relay)
 
     async def settled(settler: Settler) -> int:
         return 0 if _stopped("consumer metrics") else await settle(settler)
 
-    replace(ConsumerRunner, "_handle", handled)
+    replace(ConsumerRunner, "_take", taken)
     replace(Relay, "step", stepped)
     replace(Settler, "step", settled)
 

@@ -32,10 +32,16 @@ class Target(Protocol):
     admin_key: str
     settings: dict[str, str]
     kills: int
+    before: Sequence[str]
+    """Words before the command of each of its processes."""
 
     @property
     def metrics_urls(self) -> list[str]:
         """Where `/metrics` is asked."""
+        ...
+
+    def pids(self) -> dict[str, int]:
+        """The processes of the program, by name."""
         ...
 
     def stores(self) -> Stores:
@@ -120,6 +126,12 @@ class Victim(Embedded):
     @property
     def metrics_urls(self) -> list[str]:
         return [self.url]
+
+    def pids(self) -> dict[str, int]:
+        """The one process."""
+        assert self.process is not None
+        started = self._started()
+        return {"all": started[0].pid if started else self.process.pid}
 
     def stores(self) -> Stores:
         """The SQLite files of its data directory."""

@@ -63,13 +63,13 @@ def _environment(folder: Path) -> dict[str, str]:
     }
 
 
-def start_shared(root: Path) -> Broker:
-    """Start the broker of this run, or find it started by another worker."""
+def start_shared(root: Path, **settings: str) -> Broker:
+    """Start the broker of this run, or find it started by another worker; `settings` are the script's."""
     with (root / "kafka.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         done = subprocess.run(
             [SCRIPT, "start"],
-            env=_environment(root / "kafka"),
+            env={**_environment(root / "kafka"), **settings},
             capture_output=True,
             text=True,
             check=False,
@@ -77,6 +77,16 @@ def start_shared(root: Path) -> Broker:
     if done.returncode != 0:
         raise RuntimeError(f"Kafka did not start:\n{done.stderr}")
     return Broker(done.stdout.strip())
+
+
+def node(root: Path, verb: str, number: int) -> None:
+    """`kill`, `stop` or `start` one node of the brokers of this run."""
+    subprocess.run(
+        [SCRIPT, verb, str(number)],
+        env=_environment(root / "kafka"),
+        capture_output=True,
+        check=True,
+    )
 
 
 def stop_shared(root: Path) -> None:

@@ -131,15 +131,21 @@ def _reachable(folder: Path) -> bool:
 
 
 class OwnPostgres(PostgresServer):
-    """A server of our own in a folder that goes with it. PostgreSQL does not run as root: a plain user does it."""
+    """A server of our own in a folder that goes with it. PostgreSQL does not run as root: a plain user does it.
 
-    def __init__(self, *, durable: bool = False, start_from: Path | None = None) -> None:
+    `also` is one more address of this machine at which it answers, to anybody in the same /24.
+    """
+
+    def __init__(
+        self, *, durable: bool = False, start_from: Path | None = None, also: str | None = None
+    ) -> None:
         found = start_from or binaries()
         if found is None:
             raise RuntimeError("no PostgreSQL binaries")
         self._user = plain_user()
         self._folder = Path(tempfile.mkdtemp(prefix="baitwell-pg-"))
         self._durable = durable
+        self._also = also
         try:
             self._bin = self._own(found)
             self._initialise()
@@ -186,6 +192,9 @@ class OwnPostgres(PostgresServer):
         )
         if done.returncode != 0:
             raise RuntimeError(f"initdb failed:\n{done.stderr}")
+        if self._also is not None:
+            with (self._folder / "data" / "pg_hba.conf").open("a") as allowed:
+                allowed.write(f"host all all {self._also}/24 trust\n")
 
     def _start(self) -> tuple[ChildProcess, int]:
         for attempt in range(1, START_TRIES + 1):
@@ -206,7 +215,7 @@ class OwnPostgres(PostgresServer):
 
     def _command(self, port: int) -> list[str | Path]:
         settings = [
-            "listen_addresses=127.0.0.1",
+            f"listen_addresses={','.join(filter(None, ('127.0.0.1', self._also)))}",
             f"port={port}",
             f"unix_socket_directories={self._folder}",
             "max_connections=200",

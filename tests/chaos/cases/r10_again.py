@@ -137,7 +137,7 @@ async def _settled(stage: Stage) -> tuple[Snapshot, int]:
     """Start, wait until it is quiet, look at everything, and stop; also how many records were handled."""
     await stage.victim.begin()
     await quiet(stage)
-    handled = await series(stage.client, _HANDLED)
+    handled = await series(stage.victim.metrics_urls, _HANDLED)
     found = {
         query: sorted(str(_row(row)) for row in stage.stores.rows(service, query))
         for service, queries in _KEPT.items()

@@ -121,7 +121,8 @@ async def _at_once(stage: Stage, person: Person) -> None:
     """All get the same 202; the other body is refused."""
     async with _callers(stage) as client:
         said = await person.posts(client)
-        _none_but(stage, said, {202}, "posts at once")
+        _none_but(stage, said, {202, 409}, "posts at once")
+        _patiently(stage, said)
         person.accepted(said)
         await _other_body(stage, person, client)
 
@@ -131,7 +132,7 @@ async def _through_a_crash(stage: Stage, person: Person, chance: random.Random) 
     async with _callers(stage) as client:
         posting = asyncio.create_task(person.posts(client))
         await asyncio.sleep(chance.uniform(0.0, _LATEST))
-        await stage.embedded.strike()
+        await stage.victim.strike(random.Random(), "capture")
         before = await posting
     _none_but(stage, before, {202, 0}, "posts before a crash")
     async with _callers(stage) as client:
@@ -153,12 +154,7 @@ async def _on_a_slow_disk(stage: Stage, waiting: Person, crashed: Person, held: 
         _none_but(stage, [other], {422}, "another body while the first is under way")
         said = await twins
         _none_but(stage, said, {409}, "posts while the first is under way")
-        for each in said:
-            if each.answer and "retry-after" not in each.answer.headers:
-                stage.verdict.faults.append("409 without Retry-After")
-                break
-        if (shortest := min(each.seconds for each in said)) < _TWIN_WAITS * 0.95:
-            stage.verdict.faults.append(f"409 after {shortest:.2f} s already")
+        _patiently(stage, said)
         held.unlink()
         later = [await first, *await waiting.posts(client)]
         _none_but(stage, later, {202}, "posts after the first was done")
@@ -167,14 +163,23 @@ async def _on_a_slow_disk(stage: Stage, waiting: Person, crashed: Person, held: 
         held.touch()
         lost = asyncio.create_task(crashed.posts(client))
         await asyncio.sleep(0.3)
-        stage.embedded.kill()
+        _kill(stage)
         held.unlink()
         _none_but(stage, await lost, {0}, "posts that were under way at a crash")
-        await stage.embedded.strike()
+        await stage.victim.strike(random.Random(), "capture")
     async with _callers(stage) as client:
         said = await crashed.posts(client)
         _none_but(stage, said, {202}, "posts of what was under way at the crash")
         crashed.accepted(said)
+
+
+def _patiently(stage: Stage, said: Sequence[Said]) -> None:
+    """Who was told to come again had waited, and hears when to."""
+    twins = [each for each in said if each.answer and each.status == 409]
+    if any(each.answer and "retry-after" not in each.answer.headers for each in twins):
+        stage.verdict.faults.append("409 without Retry-After")
+    if twins and (shortest := min(each.seconds for each in twins)) < _TWIN_WAITS * 0.95:
+        stage.verdict.faults.append(f"409 after {shortest:.2f} s already")
 
 
 async def _other_body(stage: Stage, person: Person, client: Client) -> None:
@@ -183,8 +188,16 @@ async def _other_body(stage: Stage, person: Person, client: Client) -> None:
 
 
 def _callers(stage: Stage) -> Client:
-    """A program with connections of its own: those of before a crash are worth nothing after it."""
-    return Client(stage.victim.url)
+    """A program with connections of its own, to capture itself: those of before a crash are worth nothing after it."""
+    return Client(stage.victim.metrics_urls[0])
+
+
+def _kill(stage: Stage) -> None:
+    """`kill -9` of what takes leads, and no start."""
+    if stage.victim.mode == "scaled":
+        stage.scaled.processes["capture"].kill()
+    else:
+        stage.victim.kill()
 
 
 def _none_but(stage: Stage, said: Sequence[Said], right: set[int], what: str) -> None:
@@ -201,5 +214,6 @@ CASE = Case(
     "R13",
     "200 identical posts at once with one Idempotency-Key, a crash in between",
     _run,
+    modes=("embedded", "scaled"),
     saboteurs=tuple(SABOTEURS),
 )

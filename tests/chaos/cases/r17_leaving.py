@@ -29,9 +29,9 @@ _BETWEEN = 20
 """Mails that go out between two stops."""
 
 _PARTS: dict[str, bool] = {
-    "relay profile-1": True,
+    "relay profile": True,
     "consumer push": True,
-    "relay metrics-1": True,
+    "relay metrics": True,
     "consumer profile": False,
     "consumer metrics": False,
 }
@@ -120,7 +120,7 @@ async def _stopped(watch: Watch, part: str, size: Size) -> None:
     """One part stands still while people leave; it goes on when the promised time is over."""
     stage = watch.stage
     await _mailed(watch, _BETWEEN)
-    switch = stage.embedded.folder / "switches" / f"stopped {part}"
+    switch = stage.victim.folder / "switches" / f"stopped {part}"
     switch.touch()
     await asyncio.sleep(0.1)
     left = sorted(stage.recipients - watch.arrived.keys() - watch.gone.keys())
@@ -148,8 +148,10 @@ async def _shown(stage: Stage, part: str) -> bool:
         if _PARTS[part]:
             status = await stage.client.call("GET", "/v1/deliveries/status")
             if status["marketing_paused"] == "view_too_old":
-                return await _soon(lambda: series(stage.client, _PAUSED, what="marketing"))
-        elif kind == "consumer" and await series(stage.client, _LAG, consumer=name):
+                return await _soon(
+                    lambda: series(stage.victim.metrics_urls, _PAUSED, what="marketing")
+                )
+        elif kind == "consumer" and await series(stage.victim.metrics_urls, _LAG, consumer=name):
             return True
         await asyncio.sleep(0.2)
     return False
@@ -225,5 +227,6 @@ CASE = Case(
     "R17",
     "consumers and outboxes stand still during a campaign while people leave",
     _run,
+    modes=("embedded", "scaled"),
     saboteurs=tuple(LEAVING),
 )

@@ -93,12 +93,12 @@ async def _log_away(stage: Stage, size: Size, sustainable: float) -> None:
         depths = []
         filling = asyncio.create_task(flood.run(2 * size.outbox / _A_LEAD / rate + 3))
         while not flood.statuses[503] and not filling.done():
-            depths.append(await series(stage.client, _OUTBOX, service="capture"))
+            depths.append(await series(stage.victim.metrics_urls, _OUTBOX, service="capture"))
             await asyncio.sleep(0.3)
         refused = await _refusal(stage)
         await filling
         await asyncio.sleep(2.1)  # gauges are read every 2 s
-        depths.append(await series(stage.client, _OUTBOX, service="capture"))
+        depths.append(await series(stage.victim.metrics_urls, _OUTBOX, service="capture"))
         log.execute("ROLLBACK")
     _note(stage, flood)
     _only(stage, flood, "log away")

@@ -114,5 +114,6 @@ CASE = Case(
     "R3",
     "a campaign paused and resumed many times, with settings changed in between",
     _run,
+    modes=("embedded", "scaled"),
     saboteurs=tuple(PAUSES),
 )

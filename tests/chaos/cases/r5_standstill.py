@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from tests.chaos.case import Case, Form, NotHere, Trial
+from tests.chaos.going_on import goes_on
 from tests.chaos.judging import judge
 from tests.chaos.stage import BAIT, Stage, play, quiet, reading
 from tests.chaos.verdict import Verdict
@@ -18,7 +19,6 @@ from tests.e2e.systems import SERVICES
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-_GOES_ON_SECONDS = 15.0
 _SESSION: dict[Form, float] = {"test": 6.0, "short": 6.0, "full": 10.0}
 """Kafka's session timeout: the shortest that brokers allow, and the one that we ship."""
 
@@ -31,7 +31,7 @@ async def _run(trial: Trial) -> Verdict:
         await stage.client.call("POST", "/v1/baits", BAIT)
         chance = random.Random(f"standstill {trial.seed}")
         async with reading(stage):
-            await _goes_on(stage, "the start")
+            await goes_on(stage, "the start")
             for _ in range(_ROUNDS[trial.form]):
                 for what in _order(trial, chance):
                     await _stand_still(stage, what, 2 * _SESSION[trial.form])
@@ -62,20 +62,8 @@ async def _stand_still(stage: Stage, what: str, seconds: float) -> None:
             if sum(not task.done() for task in coming) < 3:
                 coming.append(asyncio.create_task(stage.crowd.come(_AT_ONCE)))
             await asyncio.sleep(0.5)
-    await _goes_on(stage, f"{what} stood still")
+    await goes_on(stage, f"{what} stood still")
     await asyncio.gather(*coming)
-
-
-async def _goes_on(stage: Stage, after: str) -> None:
-    """A new person is answered and gets the bait mail in time."""
-    begun = time.monotonic()
-    await stage.crowd.come(1)
-    newest = next(reversed(stage.crowd.people))
-    while not any(mail.recipient == newest for mail in stage.postbox.mails):
-        if time.monotonic() - begun > _GOES_ON_SECONDS:
-            stage.verdict.faults.append(f"it did not go on within 15 s after {after}")
-            return
-        await asyncio.sleep(0.1)
 
 
 @asynccontextmanager

@@ -95,5 +95,6 @@ CASE = Case(
     "R9",
     "the clock jumps by an hour or a day, forwards and backwards, while it runs",
     _run,
+    modes=("embedded", "scaled"),
     saboteurs=("believes-the-clock",),
 )
