@@ -9,6 +9,10 @@ _CROWD = 20
 _BEHIND = 3.0
 """How long a relay or a consumer rests after a turn, in turns, while a dispatcher sends, or to let work gather."""
 
+_PATIENCE = 0.5
+"""Seconds that nobody rests longer for campaigns, however many loops follow: what people say (who leaves, say) goes
+through a relay and a consumer, and push's view of them may be 3 s old."""
+
 _ASIDE = 7
 """For so many times the length of a background turn the loop belongs to a crowd."""
 _LOOK = 0.005
@@ -112,7 +116,12 @@ class Traffic:
         """Wait for the turn of a loop that moves what others have done."""
         began = self._clock.monotonic()
         slept = 0.0
-        while (wait := max(self._free_at, self._follow_at) - self._clock.monotonic()) > 0:
+        while True:
+            # those who had their turn meanwhile put off the others'
+            follow_at = min(self._follow_at, began + _PATIENCE)
+            wait = max(self._free_at, follow_at) - self._clock.monotonic()
+            if wait <= 0:
+                return
             await self._rest(wait)
             slept += min(wait, _LOOK)
             resting = self._clock.monotonic() - began
@@ -125,7 +134,8 @@ class Traffic:
         self.leave(seconds)
         now = self._clock.monotonic()
         if self.inline and now - self._sent_at < _WINDOW:
-            self._follow_at = max(self._follow_at, now) + min(_BEHIND * seconds, 0.25)
+            rest = min(_BEHIND * seconds, 0.25)
+            self._follow_at = min(max(self._follow_at, now) + rest, now + _PATIENCE)
 
 
 class Pace:

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import RFC_4122, UUID
 
 from services.shared.clock import VirtualClock
-from services.shared.ids import Ids, derived
+from services.shared.ids import Ids, derived, derived_beside
 
 
 def test_the_layout_is_that_of_version_7() -> None:
@@ -39,3 +39,21 @@ def test_parts_do_not_run_into_each_other() -> None:
     assert (
         len({derived("a", "bc"), derived("ab", "c"), derived("abc"), derived("a", "b", "c")}) == 4
     )
+
+
+def test_what_follows_beside_an_id_is_the_same_for_ever_and_keeps_its_place_in_order():
+    one = UUID("017f22e2-79b0-7fff-bfff-ffffffffffff")
+    made = derived_beside(one, "push", "sent", 1)
+    assert made == derived_beside(one, "push", "sent", "1") == UUID(str(made))
+    assert (made.bytes[:6], made.version, made.variant) == (one.bytes[:6], 8, RFC_4122)
+
+
+def test_what_follows_beside_different_ids_or_from_different_parts_is_different():
+    ids = Ids(VirtualClock())
+    made = {
+        derived_beside(id_, "push", state, attempt)
+        for id_ in [ids.new() for _ in range(1000)]
+        for state in ("sent", "held")
+        for attempt in (1, 2)
+    }
+    assert len(made) == 4000

@@ -82,6 +82,30 @@ async def test_the_rest_is_short_however_long_the_turn_was():
     assert await _waited(clock, pace) <= 0.26
 
 
+async def test_however_many_follow_a_campaign_nobody_waits_long():
+    """Push's view of people may be 3 s old: what they say goes through a relay and a consumer."""
+    clock = VirtualClock()
+    traffic = Traffic(clock)
+    longest = 0.0
+
+    async def follow() -> None:
+        nonlocal longest
+        pace = Pace(traffic, clock, most=100)
+        for _ in range(20):
+            asked = clock.monotonic()
+            began = await pace.enter()
+            longest = max(longest, clock.monotonic() - asked)
+            clock.advance(0.05)
+            await pace.leave(began, 10)
+
+    loops = [asyncio.ensure_future(follow()) for _ in range(8)]
+    while not all(loop.done() for loop in loops):
+        traffic.sending()
+        await asyncio.sleep(0)
+        clock.advance(0.001)
+    assert 0.15 <= longest <= 1.0
+
+
 async def _crowded(clock: VirtualClock, seconds: float, *, answered: bool) -> float:
     """How long a consumer rests after a turn while a crowd asks."""
     traffic = Traffic(clock)

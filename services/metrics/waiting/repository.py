@@ -123,6 +123,10 @@ def nudge(
     profiles: Collection[UUID] = (),
 ) -> None:
     """Something became known: make due what waited for it."""
+    # those that are due within moments are left alone: a click's window has to close
+    soon = now + _FIRST_RETRY - timedelta(milliseconds=1)
+    if session.execute(select(_WAITING.id).where(_WAITING.due > soon).limit(1)).first() is None:
+        return  # as good as always
     conditions: list[ColumnElement[bool]] = []
     if deliveries:
         conditions.append(_WAITING.delivery_id.in_(list(deliveries)))
@@ -130,12 +134,6 @@ def nudge(
         conditions.append(_WAITING.contact_key.in_(list(contact_keys)))
     if profiles:
         conditions.append(_WAITING.profile_id.in_(list(profiles)))
-    if not conditions:
-        return
-    # those that are due within moments are left alone: a click's window has to close
-    soon = now + _FIRST_RETRY - timedelta(milliseconds=1)
-    if session.execute(select(_WAITING.id).where(_WAITING.due > soon).limit(1)).first() is None:
-        return  # as good as always
     for condition in conditions:
         session.execute(update(Waiting).where(condition, _WAITING.due > soon).values(due=now))
 

@@ -135,9 +135,7 @@ def note_of(received: Received[Any]) -> Note | None:
     if isinstance(event, Outcome):
         if event.cause.kind in _NOBODY:
             return None
-        document = _kept(event, ("delivery_id", "campaign_id", "bait_id", "channel"))
-        document["cause"] = event.cause.kind
-        document |= _kept(event, ("reason", "code"))
+        document = _of_outcome(event)
     elif isinstance(event, Engagement):
         if event.machine:
             return None
@@ -153,6 +151,22 @@ def note_of(received: Received[Any]) -> Note | None:
         event.profile_id,
         document,
     )
+
+
+def _of_outcome(event: Outcome) -> Row:
+    """Written out: there is one for each mail."""
+    document: Row = {"delivery_id": str(event.delivery_id)}
+    if event.campaign_id is not None:
+        document["campaign_id"] = str(event.campaign_id)
+    if event.bait_id is not None:
+        document["bait_id"] = str(event.bait_id)
+    document["channel"] = event.channel
+    document["cause"] = event.cause.kind
+    if event.reason is not None:
+        document["reason"] = event.reason
+    if event.code is not None:
+        document["code"] = event.code
+    return document
 
 
 def _details(event: Engagement) -> Row:

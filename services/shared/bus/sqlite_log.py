@@ -15,6 +15,7 @@ from pathlib import Path
 from pydantic_core import from_json
 
 from services.shared.bus.base import BusUnavailable
+from services.shared.database.types import write_json
 from services.shared.errors import SetupError
 from services.shared.events import Message, Record
 
@@ -34,7 +35,12 @@ def row(message: Message) -> Row:
     Raises `UnicodeError` here, at its publisher, and not later at all whose messages are appended with it.
     """
     message.key.encode()
-    return message.topic, message.key, _dump(message.headers), message.value
+    try:
+        headers = write_json(message.headers)
+    except ValueError:  # not text: said as Python says it
+        headers = _dump(message.headers)
+        headers.encode()
+    return message.topic, message.key, headers, message.value
 
 
 @dataclass(slots=True)

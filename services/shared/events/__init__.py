@@ -1,7 +1,7 @@
 """The event catalogue: envelope, payload models by producer, and the table of who says what to whom."""
 
 from services.shared.events.catalogue import CATALOGUE, PARTITIONS, TOPICS
-from services.shared.events.decode import BadRecord, Tombstone, UnknownEvent, decode
+from services.shared.events.decode import BadRecord, Tombstone, UnknownEvent, decode, decode_each
 from services.shared.events.envelope import (
     Event,
     Message,
@@ -24,6 +24,7 @@ __all__ = [
     "Tombstone",
     "UnknownEvent",
     "decode",
+    "decode_each",
     "encode",
     "message_of",
     "tombstone",

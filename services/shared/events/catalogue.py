@@ -75,6 +75,7 @@ CATALOGUE: tuple[Entry, ...] = (
     Entry(profiles.ProfileErased, ("profile",), ("capture", "push", "metrics")),
     Entry(push.PushRequested, ("capture", "profile"), ("push",)),
     Entry(push.PushSent, ("push",), ("profile", "metrics")),
+    Entry(push.PushSentTogether, ("push",), ("profile", "metrics")),
     Entry(push.PushFailed, ("push",), ("profile", "metrics")),
     Entry(push.PushHeld, ("push",), ("profile", "metrics")),
     Entry(push.PushDropped, ("push",), ("profile", "metrics")),

@@ -1,5 +1,6 @@
 """Reading events back: what is known is decoded, what is unknown stops the reader with a clear word."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -56,3 +57,17 @@ def decode(record: Record) -> Received[Event] | None:
     return Received(
         event, event_id, occurred_at, record.key, headers.get("ce_correlationid"), record
     )
+
+
+def decode_each(record: Record) -> Sequence[Received[Event]]:
+    """The events of a record: usually one, none for one to be skipped, several that were said together.
+
+    Raises as `decode` does.
+    """
+    received = decode(record)
+    if received is None:
+        return ()
+    return [
+        Received(event, event_id, received.occurred_at, key, received.correlation_id, record)
+        for event_id, key, event in received.event.parts()
+    ] or (received,)

@@ -3,10 +3,10 @@
 Source: CloudEvents 1.0, Kafka protocol binding, section 3.2.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterator
 from datetime import datetime
 from functools import lru_cache
-from typing import ClassVar, Generic, TypeVar
+from typing import ClassVar, Generic, NamedTuple, TypeVar
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
@@ -28,9 +28,12 @@ class Event(BaseModel):
         """The CloudEvents type, such as `baitwell.lead.submitted.v1`."""
         return f"baitwell.{cls.kind}.v{cls.version}"
 
+    def parts(self) -> "Iterator[tuple[UUID, str, Event]]":
+        """The events that this one stands for, each with its id and key; none: it stands for itself."""
+        return iter(())
 
-@dataclass(frozen=True, slots=True)
-class Message:
+
+class Message(NamedTuple):
     """What is written to a topic. `value` None is a tombstone."""
 
     topic: str
@@ -39,8 +42,7 @@ class Message:
     value: bytes | None
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """What is read from a topic."""
 
     topic: str
@@ -61,8 +63,7 @@ class Record:
 EventT_co = TypeVar("EventT_co", bound=Event, covariant=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Received(Generic[EventT_co]):
+class Received(NamedTuple, Generic[EventT_co]):
     """A decoded event with what its envelope said. `event` None is a tombstone of `key`."""
 
     event: EventT_co

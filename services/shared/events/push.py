@@ -1,5 +1,6 @@
 """What is asked of push and what push says. Topics `push-requests` and `outcomes`; key: contact key."""
 
+from collections.abc import Iterator
 from typing import Literal
 from uuid import UUID
 
@@ -46,6 +47,44 @@ class PushSent(Outcome):
     """The channel accepted the message."""
 
     kind = "push.sent"
+
+
+Sent = tuple[UUID, UUID, UUID | None, str, str | None]
+"""Of one message: the event's id, the delivery, the profile, the contact key, the provider's code."""
+
+
+class PushSentTogether(Event):
+    """The channel accepted several messages of a campaign: a `push.sent` of each. `sent` lists id, delivery, profile, contact key, code.
+
+    The record's key is the first contact's: what comes of one of the others later may overtake it.
+    """
+
+    kind = "push.sent_together"
+    topic = "outcomes"
+
+    cause: CausePart
+    campaign_id: UUID
+    campaign_name: str | None = None
+    channel: str
+    sent: tuple[Sent, ...]
+
+    def parts(self) -> Iterator[tuple[UUID, str, Event]]:
+        like = PushSent(
+            delivery_id=UUID(int=0),
+            contact_key="",
+            cause=self.cause,
+            campaign_id=self.campaign_id,
+            campaign_name=self.campaign_name,
+            channel=self.channel,
+        )
+        for event_id, delivery_id, profile_id, contact_key, code in self.sent:
+            own = {
+                "delivery_id": delivery_id,
+                "profile_id": profile_id,
+                "contact_key": contact_key,
+                "code": code,
+            }
+            yield event_id, contact_key, like.model_copy(update=own)
 
 
 class PushFailed(Outcome):

@@ -12,7 +12,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import groupby
+from itertools import chain, groupby
 from typing import Any
 
 from sqlmodel import Session
@@ -21,7 +21,15 @@ from services.shared.bus import Batch, Bus, BusUnavailable, Partition, Subscript
 from services.shared.clock import Clock
 from services.shared.database import Database
 from services.shared.errors import DatabaseUnavailable
-from services.shared.events import BadRecord, Event, Received, Record, UnknownEvent, decode
+from services.shared.events import (
+    BadRecord,
+    Event,
+    Received,
+    Record,
+    UnknownEvent,
+    decode,
+    decode_each,
+)
 from services.shared.runner import parked, positions
 from services.shared.telemetry import Telemetry
 from services.shared.traffic import Pace, Traffic
@@ -33,6 +41,8 @@ Handler = Callable[[Session, Sequence[Received[Any]]], None]
 
 _ATTEMPTS = 3
 _LIMIT = 2000
+_HEAVY = 1000
+"""So many bytes more let a record count for one more in a turn."""
 _WAIT = 1.0
 _STANDSTILL = 15.0
 
@@ -92,10 +102,14 @@ class ConsumerRunner:
             batches = await subscription.fetch(self._pace.limit, _WAIT)
             if not batches:
                 await self._watch(subscription)
-            elif not stop.is_set():
+            while batches and not stop.is_set():
                 began = await self._pace.enter()
-                await self._take(subscription, batches, stop)
-                await self._pace.leave(began, sum(len(batch.records) for batch in batches))
+                now, batches, weight = _cut(batches, self._pace.limit)
+                await self._take(subscription, now, stop)
+                await self._pace.leave(began, weight)
+                # nor is what comes behind one that could not be handled, before it is read again
+                stuck = {one.partition for one in now if self._at.get(one.partition) != one.next}
+                batches = [batch for batch in batches if batch.partition not in stuck]
         except (BusUnavailable, DatabaseUnavailable) as error:
             log.warning("consumer %s waits: %s", self.spec.name, type(error).__name__)
             await self._clock.wait(stop, 1.0)
@@ -227,8 +241,7 @@ class ConsumerRunner:
             if any_parked:
                 events += self._unparked(session, batch)
             else:
-                decoded = map(decode, batch.records)
-                events += [received for received in decoded if received is not None]
+                events += chain.from_iterable(map(decode_each, batch.records))
         self.dispatch(session, events)
 
     def _unparked(self, session: Session, batch: Batch) -> list[Received[Event]]:
@@ -241,8 +254,8 @@ class ConsumerRunner:
             if parked.filed(record.key) in waiting:
                 _require_known(record)
                 behind.append(record)
-            elif (received := decode(record)) is not None:
-                events.append(received)
+            else:
+                events += decode_each(record)
         if behind:
             parked.park(session, self.spec.name, behind, parked.BEHIND, 0, self._clock.now())
         return events
@@ -312,9 +325,9 @@ class ConsumerRunner:
 
     async def _replay_one(self, parked_id: int, record: Record) -> bool:
         def work(session: Session) -> None:
-            received = decode(record)
-            if parked.remove(session, parked_id) and received is not None:
-                self.dispatch(session, [received])
+            events = decode_each(record)
+            if parked.remove(session, parked_id):
+                self.dispatch(session, events)
 
         try:
             failure = await self._attempt(work, asyncio.Event())
@@ -323,6 +336,26 @@ class ConsumerRunner:
         if failure is not None:
             log.warning("a parked record failed again: %s", failure)
         return failure is None
+
+
+def _cut(batches: Sequence[Batch], limit: int) -> tuple[list[Batch], list[Batch], int]:
+    """What fits into a turn, at least one record; what is left; the turn's weight.
+
+    A record that says much counts for several.
+    """
+    now: list[Batch] = []
+    weight = 0
+    for place, batch in enumerate(batches):
+        for count, record in enumerate(batch.records):
+            more = 1 + len(record.value or b"") // _HEAVY
+            if weight and weight + more > limit:
+                if count:
+                    now.append(Batch(batch.partition, batch.records[:count]))
+                rest = Batch(batch.partition, batch.records[count:])
+                return now, [rest, *batches[place + 1 :]], weight
+            weight += more
+        now.append(batch)
+    return now, [], weight
 
 
 async def _close_at(stop: asyncio.Event, subscription: Subscription) -> None:

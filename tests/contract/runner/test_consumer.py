@@ -147,6 +147,25 @@ async def test_an_unknown_type_stops_the_consumer_with_a_clear_word(stand: Stand
     assert sum(lag.values()) == 2
 
 
+async def test_what_comes_behind_an_unknown_type_waits_also_when_a_batch_takes_several_turns(
+    stand: Stand,
+) -> None:
+    key = new_key()
+    newer = Message("leads", key, (("ce_type", "baitwell.lead.applauded.v7"),), b"{}")
+    # each says as much as fills a turn; they are there before the consumer, and are read at once
+    long = [
+        said._replace(value=(said.value or b"") + b" " * 300_000)
+        for said in (lead(key, number) for number in range(5))
+    ]
+    await stand.bus.publish([*long[:3], newer, *long[3:]])
+    runner = stand.runner()
+    async with stand.running(runner):
+        await until(lambda: runner.stopped, "the consumer has stopped")
+        await stand.until(key, range(3))
+    lag = await positions.lag(stand.database._inner, stand.bus.inner, stand.consumer, TOPICS)
+    assert sum(lag.values()) == 3
+
+
 async def test_an_unknown_type_is_not_parked_behind_a_parked_record_either(stand: Stand) -> None:
     key = new_key()
     stand.handling.poison.add((key, 0))

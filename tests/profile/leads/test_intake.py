@@ -1,7 +1,6 @@
 """What events do to people, on both databases."""
 
 import asyncio
-import dataclasses
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -310,9 +309,7 @@ class TestNotes:
         await both.feed(both.lead("a@shop.example"))
         robot, person = clicked(both, "a@shop.example"), clicked(both, "a@shop.example")
         told = [
-            dataclasses.replace(
-                both.received(click), id=derived(click.kind, click.engagement_id, "event")
-            )
+            both.received(click)._replace(id=derived(click.kind, click.engagement_id, "event"))
             for click in (robot, person)
         ]
         correction = both.received(robot.model_copy(update={"machine": True, "reclassified": True}))
@@ -330,7 +327,7 @@ class TestNotes:
     ) -> None:
         robot = clicked(both, "a@shop.example")
         told = both.received(robot)
-        told = dataclasses.replace(told, id=derived(robot.kind, robot.engagement_id, "event"))
+        told = told._replace(id=derived(robot.kind, robot.engagement_id, "event"))
         await both.feed(told)
         await both.feed(robot.model_copy(update={"machine": True, "reclassified": True}))
         await both.feed(both.lead("a@shop.example"))
