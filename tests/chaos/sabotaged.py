@@ -21,7 +21,7 @@ from services.capture.leads.submission import Accepted, Submission
 from services.push.deliveries import repository
 from services.push.deliveries.repository import LEDGER, Claimed
 from services.shared.bus import Batch
-from services.shared.events import decode
+from services.shared.events import decode_each
 from services.shared.outbox import OUTBOX, Relay
 from services.shared.outbox import _message as message_of
 from services.shared.runner import positions
@@ -64,7 +64,7 @@ def position_before_the_effects() -> None:
         )
         runner._done(batch.partition, batch.next, len(batch.records))
         await between.moment()
-        events = [received for record in batch.records if (received := decode(record)) is not None]
+        events = [received for record in batch.records for received in decode_each(record)]
         await runner._database.transaction(lambda s: runner.dispatch(s, events))
 
     async def apart(_runner: ConsumerRunner, _batches: Any, _stop: asyncio.Event) -> bool:
