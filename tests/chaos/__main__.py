@@ -10,7 +10,7 @@
     KEEP=1        leave what each run wrote under build/chaos/
 
 Writes build/chaos.json. The exit status is 0 when every case is green, 1 when one is red, and 3 when a
-saboteur went unnoticed: then the case proves nothing.
+saboteur went unnoticed, or its program did not even start: then the case proves nothing.
 """
 
 import asyncio
@@ -92,7 +92,14 @@ def _seeds() -> Iterator[int]:
 
 def _status(verdicts: list[Verdict]) -> int:
     green = sum(verdict.ok for verdict in verdicts)
-    print(f"{green} green, {len(verdicts) - green} red; written to build/chaos.json")
+    minutes, seconds = divmod(sum(verdict.seconds for verdict in verdicts), 60)
+    print(
+        f"{green} green, {len(verdicts) - green} red in {minutes} min {seconds} s;"
+        " written to build/chaos.json"
+    )
+    if still := [v.saboteur for v in verdicts if v.saboteur and not v.begun]:
+        print(f"never started, so that nothing was shown: {', '.join(map(str, still))}")
+        return 3
     unnoticed = [v.saboteur for v in verdicts if v.saboteur and v.ok]
     if unnoticed:
         print(f"went unnoticed: {', '.join(name for name in unnoticed if name)}")

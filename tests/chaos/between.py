@@ -20,9 +20,12 @@ SAY_SO = frozenset({"early-answer", "early-position", "early-delete"})
 """The saboteurs that do."""
 
 
-async def moment() -> None:
-    """In the program: the time between the two steps, as a slow disk or a busy machine makes it."""
-    if SWITCHES not in os.environ:
+async def moment(matters: bool = True) -> None:  # what is said of it
+    """In the program: the time between the two steps, as a slow disk or a busy machine makes it.
+
+    It is not said of what people would not miss: a case without a campaign compares no counters.
+    """
+    if SWITCHES not in os.environ or not matters:
         await asyncio.sleep(_MOMENT)
         return
     said = switch(f"{_BETWEEN}{os.getpid()}")

@@ -22,6 +22,7 @@ from services.push.deliveries import repository
 from services.push.deliveries.repository import LEDGER, Claimed
 from services.shared.bus import Batch
 from services.shared.events import decode_each
+from services.shared.events.leads import LeadSubmitted
 from services.shared.outbox import OUTBOX, Relay
 from services.shared.outbox import _message as message_of
 from services.shared.runner import positions
@@ -63,8 +64,9 @@ def position_before_the_effects() -> None:
             lambda s: positions.move(s, runner.spec.name, batch.partition, expected, batch.next)
         )
         runner._done(batch.partition, batch.next, len(batch.records))
-        await between.moment()
         events = [received for record in batch.records for received in decode_each(record)]
+        leads = any(isinstance(received.event, LeadSubmitted) for received in events)
+        await between.moment(leads and runner.spec.name == "profile")
         await runner._database.transaction(lambda s: runner.dispatch(s, events))
 
     async def apart(_runner: ConsumerRunner, _batches: Any, _stop: asyncio.Event) -> bool:
@@ -88,8 +90,9 @@ def outbox_emptied_before_publishing() -> None:
         await relay._database.transaction(
             lambda s: s.execute(delete(OUTBOX).where(OUTBOX.c.id.in_(ids)))
         )
-        await between.moment()
-        await relay._bus.publish([message_of(row) for row in rows])
+        messages = [message_of(row) for row in rows]
+        await between.moment(any(message.topic == "leads" for message in messages))
+        await relay._bus.publish(messages)
         return len(rows)
 
     replace(Relay, "step", hasty)

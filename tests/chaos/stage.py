@@ -114,8 +114,10 @@ async def play(
         }
         victim = target(trial, given, changes, before)
         stores = victim.stores()
+        verdict.begun = False
         try:
             await (begin(victim) if begin else victim.begin())
+            verdict.begun = True
             async with Client(victim.url, victim.admin_key) as client:
                 postbox = Postbox(sink)
                 crowd = Crowd(client, postbox, book, trial.seed)

@@ -29,6 +29,9 @@ class Verdict:
     figures: dict[str, int] = field(default_factory=dict)
     """What else a case measured, by names that say the unit."""
     saboteur: str | None = None
+    begun: bool = True
+    """False: the system never started, so that nothing was shown, of a saboteur least of all."""
+
     faults: list[str] = field(default_factory=list)
 
     @property
@@ -40,7 +43,7 @@ class Verdict:
     def as_json(self) -> dict[str, Any]:
         """The case in the shape of the report."""
         given = asdict(self)
-        extra = ["kills", "recipients", "saboteur", "faults"]
+        extra = ["kills", "recipients", "saboteur", "faults", "begun"]
         extra += [name for name in ("handled", "figures") if not given[name]]
         return {name: value for name, value in given.items() if name not in extra} | {"ok": self.ok}
 

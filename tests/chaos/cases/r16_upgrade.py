@@ -60,7 +60,9 @@ async def _run(trial: Trial) -> Verdict:
         chance = random.Random(f"upgrade {trial.seed}")
         for _ in range(size.crashes):
             await _crash(stage, chance.uniform(*_CRASH_WITHIN[trial.mode]))
+        stage.verdict.begun = False
         await _open(stage)
+        stage.verdict.begun = True
         async with reading(stage):
             await until_done(stage)
             await coming
