@@ -1,5 +1,6 @@
 """Backup and restore, as docs/operations.md says: taken while people submit, put back on an empty disk."""
 
+import re
 import shutil
 import sqlite3
 import stat
@@ -73,6 +74,27 @@ def mails(system: RunningSystem) -> Counter[str]:
                 return found
 
 
+def unknown(system: RunningSystem) -> int:
+    """How many messages were on the wire in a copy: nobody can know of them whether they were sent (promise 3)."""
+    place = system.targets["push"]
+    text = httpx.get(f"http://{place}/metrics", trust_env=False, timeout=PATIENCE).text
+    found = re.search(
+        r'^baitwell_deliveries\{channel="email",state="unknown"\} (\S+)$', text, re.MULTILINE
+    )
+    return int(float(found[1])) if found else 0
+
+
+def everybody_once(system: RunningSystem, addresses: list[str], seconds: float = PATIENCE) -> None:
+    """Wait until each of these has a mail or their message counts as unknown; nobody has two."""
+    wanted = set(addresses)
+
+    def arrived() -> bool:
+        return len(wanted & mails(system).keys()) + unknown(system) >= len(wanted)
+
+    wait_until(arrived, "every mail", seconds)
+    assert max(mails(system).values()) == 1
+
+
 def people(system: RunningSystem) -> int:
     """How many leads have become people, as the funnel has them, too."""
     answer = httpx.get(
@@ -121,15 +143,15 @@ def test_a_backup_taken_while_people_submit_restores_to_the_whole_circle(
     assert len(before) <= kept < len(visitors.accepted)
     restored = visitors.accepted[:kept]
     # whatever was on its way when the copy was made arrives, and arrives once
-    wait_until(lambda: len(mails(embedded)) >= kept, "every mail")
+    everybody_once(embedded, restored)
     wait_until(lambda: people(embedded) >= kept, "every lead counted")
-    assert mails(embedded) == Counter(restored)
-    assert people(embedded) == kept
+    # the log is copied last: it may know more leads than the copied leads are
+    assert mails(embedded).keys() <= set(visitors.accepted)
     assert {known(embedded, address) for address in (restored[0], restored[-1])} == {200}
     # and it goes on
     with Visitors(embedded.url, "later") as more:
         wait_until(lambda: len(more.accepted) >= 5, "new leads")
-    wait_until(lambda: len(mails(embedded)) == kept + len(more.accepted), "their mails")
+    wait_until(lambda: set(more.accepted) <= mails(embedded).keys(), "their mails")
     wait_until(lambda: known(embedded, more.accepted[-1]) == 200, "the last of them")
 
 
@@ -160,13 +182,11 @@ def test_a_dump_of_the_whole_database_goes_on_with_the_log_that_is_there(
         subprocess.run([programs / "pg_restore", "--no-owner", "-d", second, dump], check=True)
         system.settings["BAITWELL_DATABASE_URL"] = second
         system.start()
-        wait_until(
-            lambda: len(mails(system)) >= len(visitors.accepted), "every mail again", 2 * PATIENCE
-        )
+        everybody_once(system, visitors.accepted, 2 * PATIENCE)
         wait_until(
             lambda: people(system) >= len(visitors.accepted), "every lead counted", 2 * PATIENCE
         )
-        assert mails(system) == Counter(visitors.accepted)
+        assert mails(system).keys() <= set(visitors.accepted)
         assert people(system) == len(visitors.accepted)
         ends = (before[0], before[-1], visitors.accepted[-1])
         assert {known(system, address) for address in ends} == {200}
@@ -180,8 +200,8 @@ def test_a_dump_of_the_whole_database_goes_on_with_the_log_that_is_there(
             wait_until(lambda: len(more.accepted) >= 5, "new leads")
         everybody = visitors.accepted + more.accepted
         wait_until(lambda: people(system) >= len(everybody), "new leads counted", 2 * PATIENCE)
-        wait_until(lambda: len(mails(system)) >= len(everybody), "their mails", 2 * PATIENCE)
-        assert mails(system) == Counter(everybody)
+        wait_until(lambda: set(more.accepted) <= mails(system).keys(), "their mails", 2 * PATIENCE)
+        everybody_once(system, everybody, 2 * PATIENCE)
         assert known(system, more.accepted[-1]) == 200
     finally:
         system.kill()
