@@ -12,6 +12,9 @@ from services.shared.errors import DatabaseUnavailable, Unavailable
 from services.shared.outbox import Relay
 from tests.chaos.pieces import replace
 
+_TICK = 0.5
+_STUNNED_AFTER = 5.0
+
 
 def gives_up() -> None:
     """The relay ends at the first error of the log or the database, in place of trying again."""
@@ -23,6 +26,30 @@ def gives_up() -> None:
         except (BusUnavailable, DatabaseUnavailable):
             await asyncio.Event().wait()
             raise
+
+    replace(Relay, "step", hasty)
+
+
+def stunned() -> None:
+    """The relay does nothing more after the whole process stood still for some seconds."""
+    careful = Relay.step
+    awake: set[asyncio.Task[None]] = set()
+    stunned = asyncio.Event()
+
+    async def watch() -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            before = loop.time()
+            await asyncio.sleep(_TICK)
+            if loop.time() - before > _STUNNED_AFTER:
+                stunned.set()
+
+    async def hasty(relay: Relay) -> int:
+        if not awake:
+            awake.add(asyncio.get_running_loop().create_task(watch()))
+        if stunned.is_set():
+            await asyncio.Event().wait()
+        return await careful(relay)
 
     replace(Relay, "step", hasty)
 
@@ -50,6 +77,7 @@ def answers_anyway() -> None:
 
 SABOTEURS: dict[str, Callable[[], Any]] = {
     "gives-up": gives_up,
+    "stunned": stunned,
     "sync-off": sync_off,
     "answers-anyway": answers_anyway,
 }

@@ -26,7 +26,7 @@ _AGAIN = 3
 
 _TRIES = 3
 _DELAYED = 1.0
-_OUTAGE = 2.5
+_OUTAGE = 3.0
 _PATIENCE = 15.0
 _BROKEN = "no-such-person"
 """The key of the record that no program can read."""
@@ -100,7 +100,8 @@ async def _away(stage: Stage, size: Size) -> None:
         lock.execute("BEGIN IMMEDIATE")
         coming = asyncio.create_task(_delay(stage, others, size.rate))
         await leave(stage, f"{POISONED}2.{stage.seed}@people.example", language="zh-CN")
-        end = time.monotonic() + _OUTAGE
+        # what blames an outage on records does so after some tries, on a busy machine later
+        end = time.monotonic() + (_PATIENCE if stage.verdict.saboteur else _OUTAGE)
         while time.monotonic() < end:
             if len(_parked(stage, "profile")) != before:
                 stage.verdict.faults.append("something was parked while the database was away")

@@ -27,6 +27,11 @@ _AT_ONCE = 8
 
 
 async def _run(trial: Trial) -> Verdict:
+    if trial.saboteur and (trial.saboteur == "gives-up") != (trial.mode == "scaled"):
+        raise NotHere(
+            "what gives up needs something else that stands still, what is stunned does not"
+        )
+
     async def act(stage: Stage) -> None:
         await stage.client.call("POST", "/v1/baits", BAIT)
         chance = random.Random(f"standstill {trial.seed}")
@@ -97,5 +102,5 @@ CASE = Case(
     "broker, database and each service stand still for twice the session timeout",
     _run,
     modes=("embedded", "scaled"),
-    saboteurs=("gives-up",),
+    saboteurs=("gives-up", "stunned"),
 )
