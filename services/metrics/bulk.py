@@ -4,20 +4,17 @@ SQLAlchemy's way of it costs more than the database does. The same holds for loo
 is rendered anew for every batch, one array is not.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
 from typing import Any
 
-from pydantic_core import from_json
-from sqlalchemy import JSON, Boolean, Dialect, Uuid
+from sqlalchemy import Dialect, Uuid
 from sqlmodel import Session
 
 from services.metrics.tables import MetricsTable, columns, table, upsert
-from services.shared.clock import from_micros
-from services.shared.database import Moment, arrays
-from services.shared.database.rows import Convert, converter_of, hex_of
+from services.shared.database import arrays
+from services.shared.database.rows import Convert, converted, converter_of, hex_of, reader_of
 from services.shared.database.types import write_json
-from services.shared.ids import uuid_of
 
 OnConflict = Callable[[Any], Any]
 
@@ -47,9 +44,7 @@ class Bulk:
         sql, sources = self._ready.get(dialect.name) or self._prepare(session, dialect)
         given = list(zip(*rows, strict=True))
         by_column = [
-            given[index]
-            if convert is None
-            else [None if value is None else convert(value) for value in given[index]]
+            given[index] if convert is None else converted(given[index], convert, nullable=True)
             for index, convert in sources
         ]
         if dialect.name == "postgresql":
@@ -100,7 +95,11 @@ class Query:
         found = session.connection().exec_driver_sql(sql, values).fetchall()
         if not found:
             return ()
-        return zip(*_converted(zip(*found, strict=True), converters), strict=True)
+        by_column = [
+            values if convert is None else converted(values, convert, nullable=True)
+            for values, convert in zip(zip(*found, strict=True), converters, strict=True)
+        ]
+        return zip(*by_column, strict=True)
 
     def _prepare(self, dialect: str) -> tuple[str, list[Convert], list[Convert | None]]:
         known = columns(self._model)
@@ -112,7 +111,9 @@ class Query:
         names = ", ".join(f'"{name}"' for name in self._names)
         rest = self._rest.format(*places)
         sql = f"SELECT {names} FROM {table(self._model).name} {rest}"  # noqa: S608
-        converters = [_reader(known[name].type, dialect) for name in self._names]
+        converters = [
+            reader_of(known[name].type) if dialect == "sqlite" else None for name in self._names
+        ]
         self._ready[dialect] = (sql, ready, converters)
         return self._ready[dialect]
 
@@ -178,27 +179,3 @@ class Removal:
         place, ready = _parameter(among(self._by), columns(self._model), dialect, 1)
         sql = f'DELETE FROM {table(self._model).name} WHERE "{self._by}" {place}'  # noqa: S608
         session.connection().exec_driver_sql(sql, (ready(keys),))
-
-
-def _converted(
-    by_column: Iterable[Sequence[Any]], converters: Sequence[Convert | None]
-) -> Iterator[Sequence[Any]]:
-    for values, convert in zip(by_column, converters, strict=True):
-        if convert is None:
-            yield values
-        else:
-            yield [None if value is None else convert(value) for value in values]
-
-
-def _reader(kind: Any, dialect: str) -> Convert | None:
-    """How what the driver gives becomes a value of the column; None: it is one."""
-    if dialect == "sqlite":
-        if isinstance(kind, JSON):
-            return from_json
-        if isinstance(kind, Moment):
-            return from_micros
-        if isinstance(kind, Uuid):
-            return uuid_of
-        if isinstance(kind, Boolean):
-            return bool
-    return None

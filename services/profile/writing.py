@@ -15,7 +15,7 @@ from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 from sqlmodel import Session
 
 from services.shared.database import arrays
-from services.shared.database.rows import Convert, converter_of
+from services.shared.database.rows import Convert, converted, converter_of
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -49,13 +49,8 @@ def _write(session: Session, table: Table, form: str, rows: Rows) -> int:
     prepared = _prepare(connection.dialect, table, form)
     by_column: list[Any] = []
     for pick, convert, nullable in prepared.columns:
-        values: Any = map(pick, rows)
-        if convert is None:
-            by_column.append(values)
-        elif nullable:
-            by_column.append([None if value is None else convert(value) for value in values])
-        else:
-            by_column.append(map(convert, values))
+        values = map(pick, rows)
+        by_column.append(values if convert is None else converted(values, convert, nullable))
     if connection.dialect.name == "postgresql":
         return arrays.run(connection, prepared.sql, by_column)
     many = list(zip(*by_column, strict=True))

@@ -15,7 +15,6 @@ from uuid import UUID
 
 from sqlalchemy import (
     JSON,
-    Boolean,
     ColumnElement,
     Date,
     FromClause,
@@ -34,12 +33,9 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import TypeEngine
 from sqlmodel import Session
 
-from services.shared.clock import from_micros
-from services.shared.database import Moment
 from services.shared.database.base import Dialect
-from services.shared.database.rows import Convert, converter_of
-from services.shared.database.types import read_json, write_json
-from services.shared.ids import uuid_of
+from services.shared.database.rows import Convert, converted, converter_of, reader_of
+from services.shared.database.types import write_json
 
 
 class RowSet:
@@ -62,9 +58,7 @@ class RowSet:
         turned = list(zip(*rows, strict=True)) or [()] * len(self._names)
         if self._dialect == "sqlite":
             plain = [
-                values
-                if convert is None
-                else [None if value is None else convert(value) for value in values]
+                values if convert is None else converted(values, convert, nullable=True)
                 for values, convert in zip(turned, self._converters, strict=True)
             ]
             listed = plain[0] if len(plain) == 1 else list(zip(*plain, strict=True))
@@ -213,17 +207,11 @@ class Ready:
 
 def _reader(kind: TypeEngine[Any]) -> Convert | None:
     """How a value of SQLite becomes one of Python; the last one is remembered, as rows share many."""
-    read: Convert
-    if isinstance(kind, JSON):
-        return lambda value: None if value is None else read_json(value)
-    if isinstance(kind, Boolean):
-        return lambda value: None if value is None else bool(value)
-    if isinstance(kind, Moment):
-        read = from_micros
-    elif isinstance(kind, Uuid):
-        read = uuid_of
-    else:
+    read = reader_of(kind)
+    if read is None:
         return None
+    if isinstance(kind, JSON):  # a document can be changed by who has it: never the same one twice
+        return lambda value: None if value is None else read(value)
     last: tuple[Any, Any] = (None, None)
 
     def remembering(value: Any) -> Any:

@@ -246,7 +246,8 @@ def _taking(dialect: Dialect) -> tuple[PairSet, Ready]:
 def reserve_slots(session: Session, slots: Sequence[Slot]) -> set[UUID]:
     """The deliveries whose slot is theirs now; another transaction has taken those of the others.
 
-    In the order of the profiles, so that two transactions wait for each other in one direction only.
+    In one order, so that two transactions wait for each other in one direction only: places that are alike
+    together, and of these the profiles.
     """
     given, statement = _taking(dialect_of(session))
     alike: dict[tuple[Any, ...], list[tuple[UUID, UUID]]] = {}
@@ -254,7 +255,7 @@ def reserve_slots(session: Session, slots: Sequence[Slot]) -> set[UUID]:
         key = (slot.week, slot.week_slot, slot.day, slot.day_slot)
         alike.setdefault(key, []).append((slot.profile_id, slot.delivery_id))
     got: set[UUID] = set()
-    for key, people in alike.items():
+    for key, people in sorted(alike.items()):
         shared = {f"the_{name}": value for name, value in zip(_SHARED, key, strict=True)}
         found = statement.rows(session, given.bind(sorted(people)) | shared)
         got.update([delivery_id for (delivery_id,) in found])

@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import JSON, Dialect, TableClause, Uuid, insert
+from sqlalchemy import JSON, Boolean, Dialect, TableClause, Uuid, insert
 from sqlmodel import Session
 
-from services.shared.clock import to_micros
+from services.shared.clock import from_micros, to_micros
 from services.shared.database import arrays
-from services.shared.database.types import Moment, write_json
+from services.shared.database.types import Moment, read_json, write_json
+from services.shared.ids import uuid_of
 
 Convert = Callable[[Any], Any]
 
@@ -80,6 +81,17 @@ def converter_of(kind: Any, dialect: str) -> Convert | None:
         if isinstance(kind, Uuid):
             return hex_of
     return None
+
+
+def reader_of(kind: Any) -> Convert | None:
+    """How what SQLite's driver gives, which is not None, becomes a value of a column; None: it is one."""
+    if isinstance(kind, JSON):
+        return read_json
+    if isinstance(kind, Moment):
+        return from_micros
+    if isinstance(kind, Uuid):
+        return uuid_of
+    return bool if isinstance(kind, Boolean) else None
 
 
 def hex_of(value: UUID) -> str:
