@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.chaos.checker import Evidence, Findings, examine
 from tests.chaos.stores import Row
-from tests.chaos.verdict import Verdict
+from tests.chaos.verdict import Verdict, played, read, write
 
 ANN, BOB = "ann@people.example", "bob@people.example"
 
@@ -160,5 +161,18 @@ def test_a_case_is_reported_in_whole_numbers() -> None:
         "unknown_bound": 64,
         "counters_off": 0,
         "seconds": 0,
+        "form": "short",
         "ok": True,
     }
+
+
+def test_a_run_that_goes_on_keeps_what_it_had(tmp_path: Path) -> None:
+    report = tmp_path / "build" / "chaos.json"
+    write(report, [Verdict("R1", "embedded", 7), Verdict("R2", "embedded", 7, lost=1)])
+    earlier = read(report)
+    write(report, [Verdict("R2", "embedded", 7), Verdict("R2", "scaled", 7)], earlier)
+    assert [(*played(case)[:2], case["ok"]) for case in read(report)] == [
+        ("R1", "embedded", True),
+        ("R2", "embedded", True),
+        ("R2", "scaled", True),
+    ]

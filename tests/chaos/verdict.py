@@ -1,7 +1,7 @@
 """What a case says in the end: printed as lines, written to build/chaos.json."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ class Verdict:
     """How many records were handled again, where a case is about that."""
     figures: dict[str, int] = field(default_factory=dict)
     """What else a case measured, by names that say the unit."""
+    form: str = "short"
     saboteur: str | None = None
     begun: bool = True
     """False: the system never started, so that nothing was shown, of a saboteur least of all."""
@@ -41,10 +42,10 @@ class Verdict:
         return not (wrong or self.faults) and self.unknown <= self.unknown_bound
 
     def as_json(self) -> dict[str, Any]:
-        """The case in the shape of the report."""
+        """The case in the shape of the report; what most cases lack only where there is any."""
         given = asdict(self)
-        extra = ["kills", "recipients", "saboteur", "faults", "begun"]
-        extra += [name for name in ("handled", "figures") if not given[name]]
+        rare = ("kills", "recipients", "handled", "figures", "saboteur", "faults")
+        extra = ["begun", *(name for name in rare if not given[name])]
         return {name: value for name, value in given.items() if name not in extra} | {"ok": self.ok}
 
     def line(self) -> str:
@@ -64,8 +65,26 @@ class Verdict:
         return "\n".join([*lines, *(f"      {fault}" for fault in self.faults)])
 
 
-def write(path: Path, verdicts: Sequence[Verdict]) -> None:
-    """Write all cases of a run."""
+def write(
+    path: Path, verdicts: Sequence[Verdict], earlier: Sequence[Mapping[str, Any]] = ()
+) -> None:
+    """Write all cases of a run, behind those of earlier ones that it has not played again."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    cases = [verdict.as_json() for verdict in verdicts]
-    path.write_text(json.dumps({"cases": cases}, indent=2) + "\n")
+    new = [verdict.as_json() for verdict in verdicts]
+    again = {played(case) for case in new}
+    cases = [case for case in earlier if played(case) not in again] + new
+    # never half of a report, whenever it is broken off
+    draft = path.with_suffix(".new")
+    draft.write_text(json.dumps({"cases": cases}, indent=2) + "\n")
+    draft.replace(path)
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    """The cases of an earlier report; none when there is no report."""
+    found: list[dict[str, Any]] = json.loads(path.read_text())["cases"] if path.exists() else []
+    return found
+
+
+def played(case: Mapping[str, Any]) -> tuple[str, str, int, str, str | None]:
+    """What tells a case of a report from others."""
+    return case["id"], case["mode"], case["seed"], case["form"], case.get("saboteur")
