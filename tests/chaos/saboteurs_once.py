@@ -6,7 +6,7 @@ from typing import Any
 from sqlmodel import Session
 
 from services.capture.baits.live import LiveBait
-from services.capture.leads import repository
+from services.capture.leads import repository, service
 from services.capture.leads.repository import Kept
 from services.capture.leads.service import LeadDesk
 from services.capture.leads.submission import Accepted, Submission
@@ -67,9 +67,16 @@ def any_body() -> None:
     replace(LeadDesk, "accept", hasty)
 
 
+def hurried() -> None:
+    """Who comes while the first is under way is told to come again before two seconds are over."""
+    assert service._WAIT_FOR_TWIN == 2.0
+    service._WAIT_FOR_TWIN = 1.9
+
+
 SABOTEURS: dict[str, Callable[[], None]] = {
     "keys-ignored": keys_ignored,
     "keys-in-memory": keys_in_memory,
     "running-kept": running_kept,
     "any-body": any_body,
+    "hurried": hurried,
 }
