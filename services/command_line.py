@@ -214,10 +214,15 @@ def _run(parsed: argparse.Namespace) -> int:
     # imported here: other commands serve nothing
     from services.shared.process.serve import run
 
-    if parsed.service == "all":
-        return run(_run_all())
     overrides = {"channels": parsed.channels} if parsed.channels else {}
-    return run(_run_one(parsed.service, overrides))
+    everything = parsed.service == "all"
+    try:
+        return run(_run_all() if everything else _run_one(parsed.service, overrides))
+    except KeyboardInterrupt:  # Ctrl-C is how one stops it: nothing has failed
+        if everything:
+            kept = load_settings(Settings).data
+            sys.stdout.write(f"\n  Baitwell has stopped. Everything is kept in {kept}/\n")
+        return 0
 
 
 async def _run_all() -> int:
@@ -340,7 +345,11 @@ def _demo(parsed: argparse.Namespace) -> int:
     from services.shared.process.serve import run
 
     work = run_demo(kinds(), seed=parsed.seed, count=parsed.visitors, stay=not parsed.leave)
-    return run(work)
+    try:
+        return run(work)
+    except KeyboardInterrupt:
+        sys.stdout.write("\n  The demonstration has ended.\n")
+        return 0
 
 
 def _docs(parsed: argparse.Namespace) -> int:

@@ -188,8 +188,8 @@ def main() -> int:
         if key:
             lines += ["", f"    your admin key     {key}", "    (shown this once: keep it)"]
         asyncio.run(serve(make_proxy(scaled.upstreams()), listener, lambda: say("\n".join(lines))))
-    except KeyboardInterrupt:
-        return 130
+    except KeyboardInterrupt:  # Ctrl-C is how one stops it: nothing has failed
+        return 0
     except (SetupError, RuntimeError, subprocess.CalledProcessError) as error:
         sys.stderr.write(f"baitwell: {error}\n")
         return 1

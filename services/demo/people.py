@@ -133,6 +133,25 @@ class Visitor:
     leaves: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Passer:
+    """Somebody who looks at a form and goes."""
+
+    language: str
+    bait: str
+    hour: float
+
+
+def passers(seed: int, cast: list[Visitor]) -> list[Passer]:
+    """Those who look and go: one or two for everybody who leaves a contact, the same for the same seed."""
+    dice = random.Random(seed + 2)  # noqa: S311  # habits, not secrets
+    return [
+        Passer(visitor.language, visitor.bait, visitor.hour + dice.uniform(-2, 2))
+        for visitor in cast
+        for _ in range(dice.choice((0, 1, 1, 2, 3)))
+    ]
+
+
 def visitors(seed: int, count: int, baits: list[str]) -> list[Visitor]:
     """The cast, the same for the same seed. Exactly two of them never consent to anything."""
     dice = random.Random(seed)  # noqa: S311  # habits, not secrets

@@ -14,7 +14,7 @@ import httpx
 
 from services.demo.company import BAITS, Company
 from services.demo.letters import Letters
-from services.demo.people import visitors
+from services.demo.people import passers, visitors
 from services.demo.week import Week
 from services.shared.clock import ShiftedClock, SystemClock
 from services.shared.errors import SetupError
@@ -77,22 +77,25 @@ async def _drive(url: str, key: str, clock: ShiftedClock, seed: int, count: int)
         company = Company(admin)
         await company.open_shop()
         week = Week(public, company, Letters(admin), clock, seed)
-        await week.live(visitors(seed, count, BAITS), _progress)
+        cast = visitors(seed, count, BAITS)
+        await week.live(cast, passers(seed, cast), _progress)
         await SystemClock().sleep(2.0)  # the last clicks are classed within a second
-        _print(await _with_all_displays(company), "bait")
+        _print(await _with_all_displays(company, week.drawn), "bait")
         _print(await company.funnel("campaign"), "campaign")
 
 
-async def _with_all_displays(company: Company) -> Any:
-    """The funnel by bait, once the forms that were drawn are in it: they are told after up to 10 s."""
+async def _with_all_displays(company: Company, drawn: int) -> Any:
+    """The funnel by bait, once all the forms that were drawn are in it: they are told after up to 10 s."""
     clock = SystemClock()
     end = clock.monotonic() + _DISPLAYS_SECONDS
     while True:
         funnel = await company.funnel("bait")
-        stages = [item["bait"]["stages"] for item in funnel["items"] if item.get("bait")]
-        if all(s["displayed"]["total"] >= s["submitted"]["total"] for s in stages):
-            return funnel
-        if clock.monotonic() > end:
+        told = sum(
+            item["bait"]["stages"]["displayed"]["total"]
+            for item in funnel["items"]
+            if item.get("bait")
+        )
+        if told >= drawn or clock.monotonic() > end:
             return funnel
         await clock.sleep(0.5)
 

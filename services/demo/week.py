@@ -10,7 +10,7 @@ import httpx
 
 from services.demo.company import Company
 from services.demo.letters import Letter, Letters
-from services.demo.people import Visitor
+from services.demo.people import Passer, Visitor
 from services.shared.clock import ShiftedClock
 
 HOURS = 7 * 24
@@ -22,7 +22,7 @@ _BROWSERS = {
 }
 _SCANNER = "Mozilla/5.0 (compatible; MailGatewayScanner/2.1)"
 
-Happening = Callable[[], Awaitable[None]]
+Happening = Callable[[], Awaitable[object]]
 Progress = Callable[[float, str], None]
 
 
@@ -47,13 +47,17 @@ class Week:
         self._order = itertools.count()
         self._by_email: dict[str, Visitor] = {}
         self._orders = itertools.count(1001)
+        self.drawn = 0
+        """How many forms were drawn."""
 
     def at(self, hour: float, happening: Happening) -> None:
         """Put something on the agenda."""
         heapq.heappush(self._agenda, (hour, next(self._order), happening))
 
-    async def live(self, cast: list[Visitor], progress: Progress) -> None:
+    async def live(self, cast: list[Visitor], passing: list[Passer], progress: Progress) -> None:
         """Let it all happen, then bring the clock to the present."""
+        for passer in passing:
+            self.at(passer.hour, lambda p=passer: self._look(p.bait, p.language))  # type: ignore[misc]  # bound now
         for visitor in cast:
             self._by_email[visitor.email] = visitor
             self.at(visitor.hour, lambda v=visitor: self._visit(v))  # type: ignore[misc]  # bound now
@@ -72,14 +76,20 @@ class Week:
         if gap > timedelta(0):
             self._clock.advance(gap)
 
-    async def _visit(self, visitor: Visitor, *, again: bool = False) -> None:
+    async def _look(self, bait: str, language: str) -> dict[str, str]:
+        """Somebody looks at a form; the headers of their browser."""
         headers = {
-            "user-agent": _BROWSERS[visitor.language],
-            "accept-language": visitor.language,
+            "user-agent": _BROWSERS[language],
+            "accept-language": language,
             "accept": "text/html",
         }
+        await self._public.get(f"/b/{bait}", headers=headers)
+        self.drawn += 1
+        return headers
+
+    async def _visit(self, visitor: Visitor, *, again: bool = False) -> None:
+        headers = await self._look(visitor.bait, visitor.language)
         page = f"/b/{visitor.bait}"
-        await self._public.get(page, headers=headers)
         form = {"email": visitor.email, "name": visitor.name, "city": visitor.city}
         if visitor.consents and self._dice.random() < 0.9:
             form["consent.marketing.email"] = "1"

@@ -11,6 +11,10 @@ from tests.components.waiting import PATIENCE, wait_until
 from tests.e2e.camera import Camera
 from tests.e2e.systems import Embedded
 
+LONG = "the.very.first.of.our.visitors@people-of-this-town.example"
+SHORTENED = "[...document.querySelectorAll('.who *')].filter(e => e.scrollWidth > e.clientWidth + 1 && e.clientWidth).map(e => e.textContent)"
+"""What of a person in the list is cut off."""
+
 
 @pytest.fixture
 def fresh(tmp_path: Path) -> Iterator[Embedded]:
@@ -29,7 +33,7 @@ async def test_a_first_visit_ends_in_the_mailbox(fresh: Embedded, pages: Pages) 
     page = await pages.open()
     await page.goto(f"{fresh.url}/b/welcome")
     await camera.shoot(page, "welcome")
-    await page.locator("input[name=email]").fill("first@people.example")
+    await page.locator("input[name=email]").fill(LONG)
     await page.locator("main button").first.click()
     await page.wait_for_url("**/thanks?**")
     with httpx.Client(
@@ -51,3 +55,8 @@ async def test_a_first_visit_ends_in_the_mailbox(fresh: Embedded, pages: Pages) 
     await resource.get_by_role("button").click()
     await resource.get_by_text("WELCOME-2026").wait_for()
     await camera.shoot(resource, "opened")
+    await page.set_viewport_size({"width": 390, "height": 844})
+    await page.goto(f"{fresh.url}/people?lang=en")
+    await page.get_by_text("Verified").wait_for()
+    assert await page.evaluate(SHORTENED) == []
+    await camera.shoot(page, "people")

@@ -4,7 +4,7 @@ import posixpath
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -65,6 +65,7 @@ class Drawing:
             *(item.name for item in (*view.contacts, *view.inputs)),
             *(box.name for box in view.consents),
         }
+        came = {name: value for name, value in hidden.items() if name.startswith("utm_")}
         return self.page(
             request,
             "bait.html",
@@ -73,6 +74,7 @@ class Drawing:
             view=view,
             action=with_language(request, action),
             hidden=hidden,
+            carried=f"{urlencode(came)}&" if came else "",
             typed=typed or {},
             errors=errors,
             elsewhere=[text for name, text in errors.items() if name not in known],

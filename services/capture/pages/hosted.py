@@ -121,6 +121,7 @@ class HostedPages:
             channel=channel,
             way=self._drawing.delivery.way(channel, bait.document) if lead else None,
             token=token if lead and self._gives(bait, lead) else None,
+            carried=f"{urlencode({'t': token})}&" if token else "",
         )
 
     async def open(self, request: Request) -> Response:

@@ -16,7 +16,7 @@ from services.capture.baits.service import Baits
 from services.capture.files.download import download
 from services.capture.leads.after import LeadAndOthers
 from services.capture.leads.models import Lead
-from services.capture.pages.drawing import PRIVATE, Drawing
+from services.capture.pages.drawing import PRIVATE, Drawing, with_language
 from services.capture.pages.hosted import AfterParts
 from services.capture.resources.links import LinkOver
 from services.capture.settings import CaptureSettings
@@ -52,7 +52,7 @@ class ResourcePages:
             "resource.html",
             headers=PRIVATE,
             bait=bait.document,
-            others=self._offered(found, baits),
+            others=self._offered(request, found, baits),
         )
 
     async def open(self, request: Request) -> Response:
@@ -60,7 +60,7 @@ class ResourcePages:
         found, baits = await self._find(request.path_params["token"])
         await self._after.leads.open(found.lead, verified=True)
         link = self._after.links.path(found.lead.id, self._ground.clock.now())
-        others = self._offered(found, baits)
+        others = self._offered(request, found, baits)
         return self._drawing.resource(request, baits[found.lead.bait_id], link, others=others)
 
     async def file(self, request: Request) -> Response:
@@ -97,10 +97,16 @@ class ResourcePages:
                 )
             )
 
-    def _offered(self, found: LeadAndOthers, baits: dict[UUID, LiveBait]) -> list[tuple[str, str]]:
+    def _offered(
+        self, request: Request, found: LeadAndOthers, baits: dict[UUID, LiveBait]
+    ) -> list[tuple[str, str]]:
         """What else this contact asked for: (address, title)."""
+        sign = self._ground.tokens.sign
         return [
-            (f"/r/{self._ground.tokens.sign('r', other.id)}", baits[other.bait_id].document.title)
+            (
+                with_language(request, f"/r/{sign('r', other.id)}"),
+                baits[other.bait_id].document.title,
+            )
             for other in found.others
             if other.bait_id in baits and baits[other.bait_id].document.resource is not None
         ]

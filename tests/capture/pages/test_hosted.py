@@ -308,3 +308,26 @@ async def test_the_language_chosen_by_hand_stays(capture: CaptureSystem) -> None
     )
     query = parse_qs(urlsplit(posted.headers["location"]).query)
     assert query["lang"] == ["en"]
+
+
+def other_language(page: str) -> str:
+    """Where the link to the other language leads."""
+    (found,) = re.findall(r'<footer><a href="([^"]+)"', page)
+    return html.unescape(found)
+
+
+async def test_the_other_language_is_one_press_away_and_forgets_nothing(
+    capture: CaptureSystem,
+) -> None:
+    await capture.bait(release="at_once")
+    page = await capture.client.get("/b/guide?utm_source=w%20x", headers=CHINESE)
+    assert other_language(page.text) == "?utm_source=w+x&lang=en"
+    page = await capture.client.get("/b/guide?utm_source=w+x&lang=en", headers=CHINESE)
+    assert other_language(page.text) == "?utm_source=w+x&lang=zh"
+    assert fields(page.text)["utm_source"] == "w x"
+    form = {**fields(page.text), "email": "li@shop.example"}
+    answer = await capture.client.post("/b/guide", data=form, headers=CHINESE)
+    thanks = await capture.client.get(answer.headers["location"], headers=CHINESE)
+    assert "马上打开" in thanks.text
+    address = f"/b/guide/thanks{other_language(thanks.text)}"
+    assert "Open it now" in (await capture.client.get(address, headers=CHINESE)).text

@@ -74,6 +74,21 @@ class TestLook:
         assert await capture.said("lead.opened") == []
 
 
+    async def test_the_other_language_is_one_press_away(self, capture: CaptureSystem) -> None:
+        link = await asked_for(capture)
+        await asked_for(capture, "second")
+        page = await capture.client.get(link, headers=HTML)
+        assert '<footer><a href="?lang=zh" lang="zh-CN">中文</a></footer>' in page.text
+        page = await capture.client.get(f"{link}?lang=zh", headers=HTML)
+        assert '<html lang="zh-CN">' in page.text
+        assert "打开" in page.text
+        others = re.findall(r'<form method="post" action="([^"]+)"', page.text)
+        for address in (f"{link}?lang=zh", *others):
+            opened = await capture.client.post(address, headers=HTML)
+            assert '<html lang="zh-CN">' in opened.text
+        assert len(others) == 1
+
+
 class TestOpen:
     async def test_the_button_verifies_opens_and_counts_once(self, capture: CaptureSystem) -> None:
         link = await asked_for(capture)
