@@ -17,7 +17,11 @@ def outbox_dropped() -> None:
 
 def wire_planned() -> None:
     """Every message that is not settled is planned again, also what was on the wire."""
-    _also(("push",), "UPDATE deliveries SET state = 'planned' WHERE state = 'sending'")
+    _also(
+        ("push",),
+        "UPDATE deliveries SET state = 'planned', reason = NULL, code = NULL, claim_token = NULL,"
+        " lease_until = NULL, sending_at = NULL WHERE state = 'sending'",
+    )
 
 
 def _also(services: Collection[str], statement: str) -> None:

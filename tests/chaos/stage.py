@@ -134,7 +134,7 @@ async def play(
             book.close()
     verdict.accepted = book.count("lead")
     verdict.seconds = round(time.monotonic() - begun)
-    verdict.kills = victim.kills
+    verdict.kills += victim.kills
     return verdict
 
 

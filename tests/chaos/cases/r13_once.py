@@ -62,6 +62,7 @@ class Person:
         self._stage = stage
         self.address = f"repeated{number}.{stage.seed}@people.example"
         self._headers = {"idempotency-key": f"{stage.seed}-{number}"}
+        self._answers: set[bytes] = set()
 
     async def post(self, client: Client, language: str = "en") -> Said:
         """Send it once."""
@@ -78,15 +79,19 @@ class Person:
 
     def accepted(self, said: Sequence[Said]) -> None:
         """Note the one lead that all of them must have got."""
-        bodies = {each.answer.body for each in said if each.answer and each.status == 202}
-        if len(bodies) > 1:
-            self._stage.verdict.faults.append(f"{len(bodies)} different answers for one key")
+        self.same(said)
         for each in said:
             if each.answer and each.status == 202:
                 lead = each.answer.json()["lead_id"]
                 self._stage.book.note("lead", id=lead, address=self.address)
                 return
         self._stage.verdict.faults.append("a key got no answer")
+
+    def same(self, said: Sequence[Said]) -> None:
+        """Whoever was answered, now and before, has got the same."""
+        self._answers |= {each.answer.body for each in said if each.answer and each.status == 202}
+        if len(self._answers) > 1:
+            self._stage.verdict.faults.append(f"{len(self._answers)} different answers for one key")
 
 
 async def _run(trial: Trial) -> Verdict:
@@ -98,10 +103,12 @@ async def _run(trial: Trial) -> Verdict:
         await stage.client.call("POST", "/v1/baits", BAIT)
         chance = random.Random(f"once {stage.seed}")
         people = iter([Person(stage, number) for number in range(sum(_counts(size)))])
-        for _ in range(size.plain):
-            await _at_once(stage, next(people))
-        for _ in range(size.crashed):
-            await _through_a_crash(stage, next(people), chance)
+        plain = [next(people) for _ in range(size.plain)]
+        for person in plain:
+            await _at_once(stage, person)
+        for number in range(size.crashed):
+            before = plain[number % len(plain)]
+            await _through_a_crash(stage, before, next(people), chance)
         for _ in range(size.held):
             held = switches / HELD_COMMITS
             await _on_a_slow_disk(stage, next(people), next(people), held)
@@ -127,8 +134,10 @@ async def _at_once(stage: Stage, person: Person) -> None:
         await _other_body(stage, person, client)
 
 
-async def _through_a_crash(stage: Stage, person: Person, chance: random.Random) -> None:
-    """`kill -9` while they are answered; whoever asks again gets the one answer."""
+async def _through_a_crash(
+    stage: Stage, earlier: Person, person: Person, chance: random.Random
+) -> None:
+    """`kill -9` while they are answered; whoever asks again, also of earlier, gets the one answer."""
     async with _callers(stage) as client:
         posting = asyncio.create_task(person.posts(client))
         await asyncio.sleep(chance.uniform(0.0, _LATEST))
@@ -139,6 +148,9 @@ async def _through_a_crash(stage: Stage, person: Person, chance: random.Random) 
         after = await person.posts(client)
         _none_but(stage, after, {202}, "posts after a crash")
         person.accepted([*before, *after])
+        known = [await earlier.post(client)]
+        _none_but(stage, known, {202}, "a post of before a crash, repeated after it")
+        earlier.same(known)
         await _other_body(stage, person, client)
 
 

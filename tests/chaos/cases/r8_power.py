@@ -107,7 +107,6 @@ def _rebuild(
         # what was answered before the last call that the disk has seen
         promised = {id_ for at, id_ in acknowledged if at < calls[cut - 1].at}
         _look(stage.verdict, root, promised)
-        stage.verdict.kills += 1
     stage.embedded.kills = len(cuts)
     for call in calls[taken:]:
         disk.take(call)
