@@ -49,7 +49,7 @@ docs: tools ## write the generated documents anew
 bench: tools ## speed and size against references, to build/bench.json
 	@$(RUN) -m bench $(ARGS)
 
-chaos: tools ## crashes, outages and their checker (FULL=1, SABOTAGE=1)
+chaos: tools ## crashes, outages and their checker (FULL=1, SABOTAGE=1, GO_ON=1; LIST=1: how long)
 	@$(RUN) -m tests.chaos $(ARGS)
 
 ##@ Tidy
