@@ -102,7 +102,8 @@ async def count_campaign(_caller: ReadCaller, desk: Desk, campaign_id: CampaignI
         planning_complete=counts.run is not None and counts.run.complete,
         members=counts.run.members if counts.run else 0,
         deliveries=[
-            StateCount(state=c.state, reason=c.reason, count=c.number) for c in counts.deliveries
+            StateCount(state=c.state, reason=c.reason, count=c.number, until=c.until)
+            for c in counts.deliveries
         ],
         skipped=counts.skipped,
         at=counts.at,

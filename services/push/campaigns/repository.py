@@ -27,10 +27,11 @@ from services.push.campaigns.models import Campaign, CampaignRun
 from services.push.campaigns.states import CampaignState
 from services.push.deliveries.models import Delivery
 from services.push.deliveries.planning import PERSONAL, Wish, insert_shared, shared_values
-from services.push.deliveries.states import OPEN, WAITING
+from services.push.deliveries.states import OPEN, WAITING, State
 from services.push.reach.models import ReachContact, ReachProfile
 from services.push.sets import RowSet, dialect_of
 from services.push.templates.models import Template
+from services.shared.database import Moment
 from services.shared.database.base import WAKE, Dialect
 from services.shared.database.cursors import after
 from services.shared.ids import Ids
@@ -257,17 +258,20 @@ def _inlined(words: tuple[str, ...]) -> list[ColumnElement[str]]:
 
 
 class Count(NamedTuple):
-    """How many deliveries are in a state for a reason."""
+    """How many deliveries are in a state for a reason. `until`: when the first of the held is asked again."""
 
     state: str
     reason: str | None
     number: int
+    until: datetime | None = None
 
 
 def counts(session: Session, campaign_id: UUID) -> list[Count]:
     """The campaign's deliveries by state and reason."""
+    held = LEDGER.c.state == literal_column(f"'{State.HELD.value}'")
+    until = sql_function.min(case((held, LEDGER.c.not_before)), type_=Moment())
     rows = session.execute(
-        select_columns(LEDGER.c.state, LEDGER.c.reason, sql_function.count())
+        select_columns(LEDGER.c.state, LEDGER.c.reason, sql_function.count(), until)
         .where(LEDGER.c.campaign_id == campaign_id)
         .group_by(LEDGER.c.state, LEDGER.c.reason)
         .order_by(LEDGER.c.state, LEDGER.c.reason)
@@ -277,7 +281,7 @@ def counts(session: Session, campaign_id: UUID) -> list[Count]:
 
 def keep_final(session: Session, run_id: UUID, found: Sequence[Count]) -> None:
     """Keep the counts as the run ended."""
-    final = [list(count) for count in found]
+    final = [[state, reason, number] for state, reason, number, _ in found]
     session.execute(update(CampaignRun).where(col(CampaignRun.id) == run_id).values(final=final))
 
 

@@ -102,11 +102,12 @@ class CampaignList(BaseModel):
 
 
 class StateCount(BaseModel):
-    """How many deliveries are in a state for a reason."""
+    """How many deliveries are in a state for a reason. `until`: when the first of those held is asked again."""
 
     state: str
     reason: str | None
     count: int
+    until: datetime | None = None
 
 
 class CountsOut(BaseModel):

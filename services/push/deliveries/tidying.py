@@ -9,7 +9,7 @@ from functools import partial
 from sqlalchemy import delete, select
 from sqlmodel import Session
 
-from services.push.deliveries import repository
+from services.push.deliveries import anew, repository
 from services.push.deliveries.repository import TRACE
 from services.push.policy.service import Policy
 from services.shared.clock import Clock
@@ -20,11 +20,14 @@ log = logging.getLogger(__name__)
 
 _EVERY = 3600.0
 _FIRST = 60.0
+_SOON = 1.0
 _AT_ONCE = 1000
 
 
 class Tidy:
     """Forgets reservations that no window reaches any more and old decisions, once an hour.
+
+    Before that, and soon after the start, what was held by other rules is asked anew.
 
     A few at a time. `trace_kept` is how long decisions are kept that the ledger has written over; None:
     for good.
@@ -40,16 +43,31 @@ class Tidy:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Tidy until `stop` is set."""
-        pause = _FIRST
+        pause, work = _SOON, self.ask_anew
         while not await self._clock.wait(stop, pause):
-            pause = _EVERY
+            pause = _FIRST if pause == _SOON else _EVERY
             try:
-                await self.once()
+                await work()
             except DatabaseUnavailable:
                 log.warning("tidying waits for the database")
+            work = self.once
+
+    async def ask_anew(self) -> None:
+        """Where the policy's rules are not those of the last time: have what they hold asked again."""
+        rules = str(self._policy.rules)
+        if await self._database.read(anew.held_by_rules) == rules:
+            return
+        now = self._clock.now()
+        while ids := await self._database.scan(partial(anew.held, now=now)):
+            for start in range(0, len(ids), _AT_ONCE):
+                some = ids[start : start + _AT_ONCE]
+                await self._database.transaction(partial(anew.ask, ids=some, now=now))
+        # not before: who is interrupted begins again
+        await self._database.transaction(partial(anew.note, rules=rules))
 
     async def once(self) -> None:
         """Forget everything that is old enough."""
+        await self.ask_anew()
         await self._forget_reservations()
         if self._trace_kept is not None:
             await self._forget_trace(self._clock.now() - self._trace_kept)

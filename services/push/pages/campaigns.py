@@ -1,6 +1,7 @@
 """`/campaigns`: the operator's list, and one campaign with live progress, reasons and content."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 from uuid import UUID
@@ -43,6 +44,8 @@ class Line:
     text: tuple[str, str]
     tone: Tone
     count: int
+    until: datetime | None = None
+    """When the first of those that are held is asked again."""
 
 
 @dataclass(frozen=True)
@@ -68,15 +71,22 @@ def progress_of(deliveries: list[Count] | tuple[Count, ...], skipped: dict[str, 
     lines: dict[tuple[str, str], Line] = {}
     tones: dict[Tone, int] = dict.fromkeys(_TONES, 0)
     found = [
-        (TONES.get(c.state, "bad"), explained(c.state, c.reason), c.number) for c in deliveries
+        Line(explained(c.state, c.reason), TONES.get(c.state, "bad"), c.number, c.until)
+        for c in deliveries
     ]
-    found += [("left", explained("skipped", reason), number) for reason, number in skipped.items()]
-    for tone, text, number in found:
-        tones[tone] += number
-        before = lines[text].count if text in lines else 0
-        lines[text] = Line(text, tone, before + number)
+    found += [Line(explained("skipped", reason), "left", n) for reason, n in skipped.items()]
+    for line in found:
+        tones[line.tone] += line.count
+        before = lines.get(line.text)
+        lines[line.text] = line if before is None else _with(before, line)
     ordered = sorted(lines.values(), key=lambda line: (_TONES.index(line.tone), -line.count))
     return Progress(tones, tuple(ordered), sum(tones.values()))
+
+
+def _with(one: Line, other: Line) -> Line:
+    """Both in one line."""
+    until = min(filter(None, (one.until, other.until)), default=None)
+    return replace(one, tone=other.tone, count=one.count + other.count, until=until)
 
 
 def router(zone: ZoneInfo) -> APIRouter:

@@ -1,4 +1,4 @@
-"""What the policy reserves: places under a cap, and mails under the limits against mail bombing."""
+"""What the policy reserves: places under a cap, and mails under the limits against mail bombing; its rules."""
 
 from datetime import date, datetime
 from uuid import UUID
@@ -38,3 +38,12 @@ class MailLimit(PushTable, table=True):
     sent_at: datetime = Field(sa_column=Column(Moment, nullable=False))
     bait_id: UUID | None = None
     delivery_id: UUID
+
+
+class RulesMark(PushTable, table=True):
+    """The rules by which messages were held last, in one row."""
+
+    __tablename__ = "rules_mark"
+
+    id: int = Field(primary_key=True)
+    rules: str = Field(max_length=200)

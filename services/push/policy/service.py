@@ -32,12 +32,21 @@ class Rules:
     cap_day: int = 2
     cap_week: int = 4
 
+    def __str__(self) -> str:
+        quiet = f"{self.quiet_start:%H:%M:%S.%f}-{self.quiet_end:%H:%M:%S.%f}"
+        return f"quiet {quiet} {self.zone.key}, most {self.cap_day} a day, {self.cap_week} a week"
+
 
 class Policy:
     """Decides for a batch of messages."""
 
     def __init__(self, rules: Rules) -> None:
         self._rules = rules
+
+    @property
+    def rules(self) -> Rules:
+        """What an operator has set."""
+        return self._rules
 
     def decide(self, session: Session, asks: Sequence[Ask], now: datetime) -> dict[UUID, Decision]:
         """The decision for each ask, by delivery id. What it allows is reserved."""

@@ -204,8 +204,8 @@ class TestCounts:
         assert found["planning_complete"]
         assert found["members"] == 10
         assert found["deliveries"] == [
-            {"state": "dropped", "reason": "no_consent", "count": 4},
-            {"state": "planned", "reason": None, "count": 5},
+            {"state": "dropped", "reason": "no_consent", "count": 4, "until": None},
+            {"state": "planned", "reason": None, "count": 5, "until": None},
         ]
         assert found["skipped"] == {"not_known": 1}
 

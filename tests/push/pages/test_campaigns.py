@@ -2,9 +2,11 @@
 
 import re
 from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import update
@@ -94,15 +96,22 @@ class TestOne:
                 session.execute(
                     update(repository.LEDGER)
                     .where(repository.LEDGER.c.profile_id.in_(found))
-                    .values(state=state, reason=reason)
+                    .values(state=state, reason=reason, not_before=morning)
                 )
 
+        morning = push.clock.now() + timedelta(hours=9)
         await push.ground.database.transaction(work)
         push.clock.advance(3.0)
         await log_in(push, push.reader)
         text = await page(push, f"/campaigns/{campaign_id}")
         assert "They did not agree to marketing, so nothing was sent." in text
         assert "It is night where they are; it goes out afterwards." in text
+        at = morning.astimezone(ZoneInfo("Asia/Shanghai")).strftime("%Y-%m-%d %H:%M")
+        assert text.count(f">{at}</time>") == 1
+        told = await push.client.get(f"/v1/campaigns/{campaign_id}/counts", headers=push.reader)
+        until = {c["state"]: c["until"] for c in told.json()["deliveries"]}
+        assert datetime.fromisoformat(until.pop("held")) == morning
+        assert set(until.values()) == {None}
         assert f'hx-get="/campaigns/{campaign_id}/live?lang=en"' in text
         chinese = await page(push, f"/campaigns/{campaign_id}", "zh-CN")
         assert "没有同意接收营销消息，因此没有发送。" in chinese
