@@ -19,7 +19,7 @@ from services.shared.process.backup import back_up
 from tests.components.kafka import Broker
 from tests.components.postgres import PostgresServer, binaries
 from tests.components.waiting import PATIENCE, wait_until
-from tests.e2e.systems import SERVICES, Embedded, RunningSystem, Scaled, command
+from tests.e2e.systems import Embedded, RunningSystem, Scaled, command
 
 
 @pytest.fixture
@@ -192,9 +192,9 @@ def test_a_dump_of_the_whole_database_goes_on_with_the_log_that_is_there(
         assert {known(system, address) for address in ends} == {200}
         system.stop()
         # the log is lost as well: another one, read from its beginning
-        for service in SERVICES:
-            postgres_server.execute(f"DELETE FROM {service}.positions", names[1])
         system.settings["BAITWELL_KAFKA_PREFIX"] = kafka.new_prefix()
+        reset = command("positions", "reset", env=system.settings)
+        assert reset.returncode == 0, reset.stderr
         system.start()
         with Visitors(system.url, "later") as more:
             wait_until(lambda: len(more.accepted) >= 5, "new leads")

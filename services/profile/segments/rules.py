@@ -13,9 +13,13 @@ from pydantic import (
     Discriminator,
     Field,
     Tag,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
     WithJsonSchema,
+    WrapValidator,
     model_validator,
 )
+from pydantic_core import InitErrorDetails
 
 from services.shared.contact import Channel
 
@@ -203,6 +207,34 @@ def _kind(value: Any) -> str | None:
     return next((key for key in _KEYS if key in fields or f"{key}_" in fields), None)
 
 
+def _named(value: Any, check: ValidatorFunctionWrapHandler) -> Any:
+    """Check a rule; what is wrong is named as the rule has it: by its keys, those that no rule has among them."""
+    if isinstance(value, dict) and _kind(value) is None:
+        wrong = [_error("extra_forbidden", (str(key),), None) for key in value]
+        raise _errors(wrong or [_error("missing", (), None)])
+    try:
+        return check(value)
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_input=False)
+        # the first step is the kind, which the rule does not say; a list is not too short for what is wrong in it
+        steps = [item["loc"][1:] for item in found]
+        told = [
+            _error(item["type"], place, item.get("ctx"))
+            for item, place in zip(found, steps, strict=True)
+            if not any(len(other) > len(place) and other[: len(place)] == place for other in steps)
+        ]
+        raise _errors(told) from error
+
+
+def _error(kind: str, place: tuple[int | str, ...], context: Any) -> InitErrorDetails:
+    details = InitErrorDetails(type=kind, loc=place, input=None)
+    return details if context is None else {**details, "ctx": context}
+
+
+def _errors(found: list[InitErrorDetails]) -> ValidationError:
+    return ValidationError.from_exception_data("rule", found)
+
+
 Rule = Annotated[
     Annotated[AllRule, Tag("all")]
     | Annotated[AnyRule, Tag("any")]
@@ -218,6 +250,7 @@ Rule = Annotated[
     | Annotated[LanguageRule, Tag("language")]
     | Annotated[VerifiedRule, Tag("verified")],
     Discriminator(_kind),
+    WrapValidator(_named),
 ]
 
 for _model in (AllRule, AnyRule, NotRule):

@@ -78,6 +78,34 @@ class TestFinding:
             assert answer.status_code == 422
             assert answer.json()["errors"][0]["reason"] == reason
 
+    @pytest.mark.parametrize(
+        ("rule", "wrong"),
+        [
+            ({"consentt": "marketing"}, {"rule.consentt": "unknown_field"}),
+            ({"all": [{"tag": "a"}, {"tagg": "b"}]}, {"rule.all.1.tagg": "unknown_field"}),
+            ({"not": {"tag": "a", "bait": "b"}}, {"rule.not.bait": "unknown_field"}),
+            ({"any": [{"all": [{"nope": 1}]}]}, {"rule.any.0.all.0.nope": "unknown_field"}),
+            (
+                {"any": [{"engagement": "clickd", "days": 3}]},
+                {"rule.any.0.engagement": "invalid", "rule.any.0.days": "unknown_field"},
+            ),
+            ({"all": [{"contact": "email", "verified": "yes"}]}, {"rule.all.0.verified": None}),
+            ({"all": []}, {"rule.all": "too_short"}),
+            ({"field": "city"}, {"rule": "required"}),
+            ({}, {"rule": "required"}),
+            (["tag"], {"rule": "invalid"}),
+        ],
+    )
+    async def test_what_is_wrong_is_named_as_the_rule_has_it(
+        self, bench: Bench, rule: Any, wrong: dict[str, str | None]
+    ) -> None:
+        body = {"name": "x", "rule": rule}
+        answer = await bench.client.post("/v1/segments", json=body, headers=bench.admin)
+        assert answer.status_code == 422
+        told = {error["field"]: error["reason"] for error in answer.json()["errors"]}
+        assert told.keys() == wrong.keys()
+        assert all(reason in (None, told[field]) for field, reason in wrong.items())
+
     async def test_too_deep_says_so(self, bench: Bench) -> None:
         rule: Any = {"tag": "x"}
         for _ in range(2000):
