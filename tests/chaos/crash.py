@@ -14,6 +14,7 @@ from tests.chaos.between import SAY_SO, caught
 from tests.chaos.case import Trial
 from tests.chaos.crowd import AT_ONCE
 from tests.chaos.judging import judge
+from tests.chaos.offering import Offered, offer
 from tests.chaos.stage import BAIT, Stage, Still, campaign, play, quiet, reading
 from tests.chaos.verdict import Verdict
 
@@ -42,6 +43,8 @@ class Size:
     delay: float = 0.01
     pushing: str | None = None
     """In the scaled mode: whom the kills of a campaign hit; None: any service."""
+    offered: Offered | None = None
+    """Whether submissions come at a rate, whatever becomes of them; else as quickly as they are answered."""
 
 
 FULL = Size(5000, 5000, 12, 12, lanes=10)
@@ -82,6 +85,10 @@ async def _submissions(stage: Stage, size: Size) -> None:
     """Submissions, and `kill -9` at random moments of them."""
     crowd = stage.crowd
     chance = random.Random(f"submissions {stage.seed}")
+    if size.offered is not None:
+        await offer(stage, size.offered, chance)
+        await quiet(stage)
+        return
     moments = sorted(
         round(chance.uniform(0.03, 0.95) * size.submissions) for _ in range(size.kills_submitting)
     )

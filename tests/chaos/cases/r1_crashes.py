@@ -2,12 +2,15 @@
 
 from tests.chaos import crash
 from tests.chaos.case import Case, Form, Trial
+from tests.chaos.offering import Offered
 from tests.chaos.verdict import Verdict
+
+_FIVE_MINUTES = Offered(500, 300, {"embedded": 10, "scaled": 2})
 
 SIZES: dict[Form, crash.Size] = {
     "test": crash.Size(150, 0, 1, 0, lanes=2),
     "short": crash.Size(2000, 0, 4, 0, lanes=4),
-    "full": crash.Size(20000, 0, 24, 0, lanes=10),
+    "full": crash.Size(0, 0, 0, 0, lanes=10, delay=0.0, offered=_FIVE_MINUTES),
 }
 
 
