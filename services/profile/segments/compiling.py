@@ -10,8 +10,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, and_, literal_column, not_, or_, select
+from sqlalchemy import Column, ColumnElement, and_, literal_column, not_, or_, select, true
 from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.util import ClauseAdapter
 from sqlalchemy.sql.visitors import InternalTraversal, replacement_traverse
 
 from services.profile.people.person import PROFILES
@@ -48,6 +49,12 @@ class Compiler:
         if isinstance(rule, rules.VerifiedRule) and not rule.verified:
             return not_(found)
         return found
+
+    def but(self, rule: Any, known: Any) -> Expression:
+        """The same for people for whom one of the rule's own conditions is known to hold."""
+        if not isinstance(rule, rules.AllRule):
+            return true()
+        return and_(true(), *(self.expression(inner) for inner in rule.all if inner != known))
 
     def _turn(self, rule: Any) -> int:
         """Sets come before tests."""
@@ -123,6 +130,19 @@ def large_conditions(rule: Any, world: World, size: Callable[[Having], int]) -> 
     first = min(direct, key=lambda leaf: direct[leaf])
     large = (leaf for leaf, number in sizes.items() if number > LARGE and leaf != first)
     return sorted(large, key=lambda leaf: sizes[leaf])
+
+
+def people_of(part: Having) -> tuple[ColumnElement[Any], Any]:
+    """The people of a set, to be walked in their order: their ids, and a statement that selects them.
+
+    Each is joined with the profile. SQLite shall begin with the set, not with the profiles.
+    """
+    walked = part.table.alias("walked")
+    person = walked.c.profile_id
+    adapter = ClauseAdapter(walked)
+    conditions = [adapter.traverse(condition) for condition in part.conditions]
+    both = walked.join(PROFILES, PROFILES.c.id == _Unindexed(person))
+    return person, select(person).distinct().select_from(both).where(*conditions)
 
 
 def _negated(leaf: Any) -> bool:

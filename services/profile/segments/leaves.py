@@ -22,10 +22,14 @@ Expression = ColumnElement[bool]
 
 @dataclass(frozen=True)
 class Having:
-    """The person has a row in `table` for which all `conditions` hold."""
+    """The person has a row in `table` for which all `conditions` hold.
+
+    `in_order`: an index has the rows for which they hold in the order of people.
+    """
 
     table: SqlTable
     conditions: tuple[Expression, ...]
+    in_order: bool = False
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,9 @@ def _field(rule: rules.FieldRule, world: World) -> Asked:
             Having(FIELDS, (named, FIELDS.c.number_value.is_not(None))),
         ]
     multiple = world.types.get(rule.field) == "multi_choice"
+    if set(comparisons) == {"is_"} and not multiple:
+        (equal,) = _among((comparisons["is_"],), multiple=False)
+        return [Having(FIELDS, (named, equal), in_order=True)]
     if set(comparisons) == {"in_"}:
         # one index is used for texts and another for numbers
         alternatives = _among(comparisons["in_"], multiple=multiple)
@@ -112,11 +119,11 @@ def _among(values: tuple[Any, ...], *, multiple: bool) -> list[Expression]:
 
 
 def _tag(rule: rules.TagRule, _world: World) -> Asked:
-    return [Having(TAGS, (TAGS.c.tag == rule.tag,))]
+    return [Having(TAGS, (TAGS.c.tag == rule.tag,), in_order=True)]
 
 
 def _bait(rule: rules.BaitRule, _world: World) -> Asked:
-    return [Having(LEADS, (LEADS.c.bait_slug == rule.bait,))]
+    return [Having(LEADS, (LEADS.c.bait_slug == rule.bait,), in_order=True)]
 
 
 def _contact(rule: rules.ContactRule, _world: World) -> Asked:
@@ -136,7 +143,7 @@ def _consent(rule: rules.ConsentRule, _world: World) -> Asked:
     if rule.channel is not None:
         found.append(CONSENTS.c.channel == rule.channel.value)
     found.append(CONSENTS.c.given if rule.given else not_(CONSENTS.c.given))
-    return [Having(CONSENTS, tuple(found))]
+    return [Having(CONSENTS, tuple(found), in_order=rule.channel is not None)]
 
 
 def _engagement(rule: rules.EngagementRule, world: World) -> Asked:

@@ -12,6 +12,7 @@ from services.profile.base import table_of
 from services.profile.paging import AFTER
 from services.profile.people.models import Word
 from services.profile.people.person import CONTACTS, FIELDS, PROFILES, TAGS
+from services.profile.segments.compiling import people_of
 from services.profile.segments.leaves import Having
 from services.profile.segments.models import Segment
 from services.shared.database.cursors import after
@@ -88,13 +89,40 @@ def size(session: Session, part: Having) -> int:
     return int(session.execute(select(func.count()).select_from(some)).scalar_one())
 
 
+def sparsest(session: Session, sets: Sequence[Having], after: UUID | None, limit: int) -> int:
+    """Which of these sets reaches farthest with its next `limit` people: a look at so many entries of each."""
+    best, farthest = 0, UUID(int=0)
+    for number, part in enumerate(sets):
+        person = part.table.c.profile_id
+        statement = select(person).where(*part.conditions).order_by(person)
+        if after is not None:
+            statement = statement.where(person > after)
+        last = session.execute(statement.offset(limit - 1).limit(1)).scalar()
+        if last is None:
+            return number
+        if last > farthest:
+            best, farthest = number, last
+    return best
+
+
 def members(
-    session: Session, condition: ColumnElement[bool], after: UUID | None, limit: int
+    session: Session,
+    condition: ColumnElement[bool],
+    after: UUID | None,
+    limit: int,
+    within: Having | None = None,
 ) -> list[UUID]:
-    """Ids of the people who fulfil a condition, in order, beginning after `after`."""
-    statement = select(PROFILES.c.id).where(condition).order_by(PROFILES.c.id).limit(limit)
+    """Ids of the people who fulfil a condition, in order, beginning after `after`.
+
+    `within`: only people of this set are looked at.
+    """
+    person: ColumnElement[Any] = PROFILES.c.id
+    statement: Any = select(person)
+    if within is not None:
+        person, statement = people_of(within)
+    statement = statement.where(condition).order_by(person).limit(limit)
     if after is not None:
-        statement = statement.where(PROFILES.c.id > after)
+        statement = statement.where(person > after)
     return list(session.execute(statement).scalars())
 
 

@@ -22,6 +22,7 @@ from services.profile.segments.schemas import (
     SegmentList,
     SegmentState,
 )
+from services.profile.segments.walking import walk
 from services.shared.clock import Clock
 from services.shared.database import Database
 from services.shared.database.cursors import cursor_of
@@ -169,13 +170,14 @@ class Segments:
         return await self.database.scan(work)
 
     def _members(self, session: Session, rule: Any, after: UUID | None, limit: int) -> Members:
-        condition = Compiler(self._world(session, rule)).expression(rule)
-        found = repository.members(session, condition, after, limit + 1)
+        found = self._walk(session, rule, after, limit + 1)
         return Members(items=found[:limit], next=found[limit - 1] if len(found) > limit else None)
 
+    def _walk(self, session: Session, rule: Any, after: UUID | None, limit: int) -> list[UUID]:
+        return walk(session, rule, self._world(session, rule), after, limit)
+
     def _sample(self, session: Session, rule: Any, limit: int) -> list[SamplePerson]:
-        condition = Compiler(self._world(session, rule)).expression(rule)
-        ids = repository.members(session, condition, None, limit)
+        ids = self._walk(session, rule, None, limit)
         return [SamplePerson(**person) for person in repository.people(session, ids)]
 
     def _count(self, session: Session, rule: Any) -> int:

@@ -1,6 +1,7 @@
 """A rule finds in SQL exactly the people for whom it holds, in every form, on both databases."""
 
 from typing import Any
+from uuid import UUID
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -11,9 +12,10 @@ from sqlmodel import Session
 
 from services.profile.people.person import PROFILES
 from services.profile.segments import repository
-from services.profile.segments.compiling import Compiler, large_conditions
+from services.profile.segments.compiling import Compiler, large_conditions, people_of
 from services.profile.segments.leaves import World
 from services.profile.segments.rules import CheckedRule, conditions
+from services.profile.segments.walking import in_order, walk
 from tests.profile.bench import Bench
 from tests.profile.segments import oracle
 from tests.profile.segments.strategies import rule_documents, texts
@@ -44,11 +46,15 @@ def check(session: Session, rule: Any, people: list[oracle.Someone]) -> None:
         assert found(session, rule, tests) == expected
     chosen = large_conditions(rule, WORLD, lambda part: repository.size(session, part) * 20_000)
     assert repository.count(session, Compiler(WORLD, chosen).expression(rule)) == len(expected)
-    walked: list[Any] = []
     condition = Compiler(WORLD).expression(rule)
-    while page := repository.members(session, condition, walked[-1] if walked else None, 7):
-        walked += page
-    assert walked == sorted(expected)
+    for next_page in (
+        lambda after: repository.members(session, condition, after, 7),
+        lambda after: walk(session, rule, WORLD, after, 7),
+    ):
+        walked: list[Any] = []
+        while page := next_page(walked[-1] if walked else None):
+            walked += page
+        assert walked == sorted(expected)
 
 
 async def test_rules_find_whom_they_hold_for_on_sqlite(bench: Bench) -> None:
@@ -196,3 +202,46 @@ async def test_a_test_on_a_person_begins_with_the_person(bench: Bench, document:
     assert len(steps) > 1
     assert all("profile_id=?" in step for step in steps[1:]), steps
     assert not any("TEMP B-TREE" in row[3] for row in plan)
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"field": "city", "is": "x"},
+        {"field": "age", "is": 3},
+        {"tag": "x"},
+        {"bait": "x"},
+        {"consent": "marketing", "channel": "email"},
+    ],
+)
+@pytest.mark.parametrize("after", [None, UUID(int=5)])
+async def test_a_walk_reads_only_the_people_of_a_set_in_their_order(
+    bench: Bench, document: Any, after: UUID | None
+) -> None:
+    rule = RULE.validate_python({"all": [document, {"created_within_days": 3}]})
+    [(leaf, part)] = in_order(rule, WORLD)
+    person, statement = people_of(part)
+    statement = statement.where(Compiler(WORLD).but(rule, leaf)).order_by(person).limit(10)
+    if after is not None:
+        statement = statement.where(person > after)
+    with Session(bench.database.writer) as session:  # type: ignore[attr-defined]  # SQLite's
+        compiled = statement.compile(
+            dialect=sqlite.dialect(), compile_kwargs={"literal_binds": True}
+        )
+        plan = session.connection().exec_driver_sql(f"EXPLAIN QUERY PLAN {compiled}").all()
+    steps = [row[3] for row in plan]
+    assert steps[0].startswith("SEARCH walked USING COVERING INDEX")
+    assert steps[1:] == ["SEARCH profiles USING PRIMARY KEY (id=?)"], steps
+
+
+async def test_a_walk_takes_the_set_with_the_fewest_people_there(bench: Bench) -> None:
+    people = oracle.population(3)
+    await bench.database.transaction(lambda s: oracle.store(s, people))
+    rules = [
+        RULE.validate_python({"tag": oracle.TAG_WORDS[0]}),
+        RULE.validate_python({"tag": "nobody"}),
+    ]
+    parts = [part for rule in rules for _, part in in_order(rule, WORLD)]
+    with Session(bench.database.writer) as session:  # type: ignore[attr-defined]  # SQLite's
+        assert repository.sparsest(session, parts, None, 1) == 1
+        assert repository.sparsest(session, parts[::-1], None, 1) == 0
