@@ -33,6 +33,7 @@ from services.shared.process.kinds import ServiceKind
 from services.shared.process.routing import OneProcess
 from services.shared.runner.supervisor import BackgroundTask, Supervisor
 from services.shared.settings import Settings, load_settings
+from services.shared.web.pages import Pages, problem_page
 from services.shared.web.problems import handle_problems
 
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ def open_embedded(
         await auth_database.close()
         directory.close()
 
-    own = _own_app(apps, keys, secrets, Housekeeping(bus, clock), close)
+    own = _own_app(settings, apps, keys, secrets, Housekeeping(bus, clock), close)
     return Embedded(apps, OneProcess(apps, own), grounds, keys, secrets)
 
 
@@ -165,6 +166,7 @@ class Housekeeping:
 
 
 def _own_app(
+    settings: Settings,
     apps: Mapping[str, FastAPI],
     keys: Keys,
     secrets: Secrets,
@@ -188,7 +190,9 @@ def _own_app(
     own = FastAPI(
         title="Baitwell", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None
     )
-    handle_problems(own)
+    pages = Pages(zone=settings.zone)
+    # who mistypes an address in a browser gets a page, as everywhere else
+    handle_problems(own, lambda request, problem: problem_page(pages, request, problem))
 
     async def live(_request: Request) -> Response:
         return JSONResponse({"status": "ok"})

@@ -181,3 +181,17 @@ async def test_the_log_is_not_thinned_by_a_clock_that_has_just_jumped(tmp_path: 
         clock.advance(301)
         await keeping
         await bus.close()
+
+
+async def test_a_mistyped_address_is_a_page_for_a_person_and_a_document_for_a_program(
+    tmp_path: Path,
+) -> None:
+    async with embedded_system(tmp_path) as system:
+        browser = {"accept": "text/html", "accept-language": "en"}
+        page = await system.client.get("/bait/welcome", headers=browser)
+        document = await system.client.get("/bait/welcome")
+    assert (page.status_code, document.status_code) == (404, 404)
+    assert page.headers["content-type"].startswith("text/html")
+    assert "default-src 'none'" in page.headers["content-security-policy"]
+    assert "Not found" in page.text
+    assert document.headers["content-type"] == "application/problem+json"
