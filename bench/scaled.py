@@ -18,6 +18,7 @@ from typing import Any
 from bench.system import BUILD
 from deploy.scaled.__main__ import SERVICES, Scaled
 
+_HANDLED = re.compile(r"^baitwell_events_handled_total\{.*\} (\S+)$", re.MULTILINE)
 _LAG = re.compile(r"^baitwell_(?:consumer_lag_records|outbox_messages)\{.*\} (\S+)$", re.MULTILINE)
 
 
@@ -51,13 +52,19 @@ class ScaledSystem:
             return json.loads(answer.read())
 
     def lag(self) -> int:
-        """Records that consumers have still to handle, and events that still wait for the log."""
-        found: list[str] = []
+        """Records that consumers have still to handle, and events that still wait for the log; 2 s old at most."""
+        return self.progress()[0]
+
+    def progress(self) -> tuple[int, int]:
+        """The lag, and how many records all consumers have handled so far, as of now."""
+        lag = handled = 0.0
         for service in SERVICES:
             url = f"http://127.0.0.1:{self.port_of(service)}/metrics"
             with urllib.request.urlopen(url, timeout=30) as answer:
-                found += _LAG.findall(answer.read().decode())
-        return int(sum(float(value) for value in found))
+                text = answer.read().decode()
+            lag += sum(map(float, _LAG.findall(text)))
+            handled += sum(map(float, _HANDLED.findall(text)))
+        return int(lag), int(handled)
 
 
 @contextlib.contextmanager

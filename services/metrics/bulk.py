@@ -12,7 +12,7 @@ from sqlalchemy import Dialect, Uuid
 from sqlmodel import Session
 
 from services.metrics.tables import MetricsTable, columns, table, upsert
-from services.shared.database import arrays
+from services.shared.database import arrays, driver
 from services.shared.database.rows import Convert, converted, converter_of, hex_of, reader_of
 from services.shared.database.types import write_json
 
@@ -50,7 +50,7 @@ class Bulk:
         if dialect.name == "postgresql":
             arrays.run(session.connection(), sql, by_column)
         else:
-            session.connection().exec_driver_sql(sql, list(zip(*by_column, strict=True)))
+            driver.change_each(session.connection(), sql, list(zip(*by_column, strict=True)))
 
     def _prepare(
         self, session: Session, dialect: Dialect
@@ -91,8 +91,8 @@ class Query:
         sql, ready, converters = self._ready.get(dialect) or self._prepare(dialect)
         if locked and dialect != "sqlite":
             sql = f"{sql} {locked}"
-        values = tuple([convert(value) for convert, value in zip(ready, given, strict=True)])
-        found = session.connection().exec_driver_sql(sql, values).fetchall()
+        values = [convert(value) for convert, value in zip(ready, given, strict=True)]
+        found = driver.fetch(session.connection(), sql, values)
         if not found:
             return ()
         by_column = [
@@ -178,4 +178,4 @@ class Removal:
         dialect = session.get_bind().dialect.name
         place, ready = _parameter(among(self._by), columns(self._model), dialect, 1)
         sql = f'DELETE FROM {table(self._model).name} WHERE "{self._by}" {place}'  # noqa: S608
-        session.connection().exec_driver_sql(sql, (ready(keys),))
+        driver.change(session.connection(), sql, (ready(keys),))

@@ -14,7 +14,7 @@ from sqlalchemy.dialects.postgresql import insert as insert_postgresql
 from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 from sqlmodel import Session
 
-from services.shared.database import arrays
+from services.shared.database import arrays, driver
 from services.shared.database.rows import Convert, converted, converter_of
 
 Rows = Sequence[Mapping[str, Any]]
@@ -54,7 +54,7 @@ def _write(session: Session, table: Table, form: str, rows: Rows) -> int:
     if connection.dialect.name == "postgresql":
         return arrays.run(connection, prepared.sql, by_column)
     many = list(zip(*by_column, strict=True))
-    return int(connection.exec_driver_sql(prepared.sql, many).rowcount)
+    return driver.change_each(connection, prepared.sql, many)
 
 
 @lru_cache(maxsize=256)

@@ -9,18 +9,30 @@ import contextlib
 import logging
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import BigInteger, LargeBinary, String, column, delete, func, select, table
+from sqlalchemy import (
+    BigInteger,
+    LargeBinary,
+    String,
+    bindparam,
+    column,
+    delete,
+    func,
+    select,
+    table,
+)
 from sqlmodel import Session
 
 from services.shared.bus import Bus, BusUnavailable
 from services.shared.bus.base import check_size
 from services.shared.clock import Clock
 from services.shared.database import Database, Document, Moment
-from services.shared.database.arrays import among
-from services.shared.database.base import WAKE
+from services.shared.database.arrays import many, one_of
+from services.shared.database.base import WAKE, Dialect, dialect_of
 from services.shared.database.lease import acquire, release
+from services.shared.database.ready import Ready
 from services.shared.database.rows import RowWriter
 from services.shared.errors import DatabaseUnavailable
 from services.shared.events import Message
@@ -131,11 +143,9 @@ class Relay:
         rows = await self._database.read(self._oldest)
         if not rows:
             return 0
-        await self._bus.publish([_message(row) for row in rows])
-        ids = [row.id for row in rows]
-        await self._database.transaction(
-            lambda s: s.execute(delete(OUTBOX).where(among(s, OUTBOX.c.id, ids)))
-        )
+        await self._bus.publish([_message(*row) for _, *row in rows])
+        ids = [id_ for id_, *_ in rows]
+        await self._database.transaction(lambda s: _forget(s, ids))
         self.published += len(rows)
         return len(rows)
 
@@ -148,10 +158,25 @@ class Relay:
         self._renewed = self._clock.monotonic() if ours else float("-inf")
         return ours
 
-    def _oldest(self, session: Session) -> Sequence[Any]:
-        return session.execute(select(OUTBOX).order_by(OUTBOX.c.id).limit(self._pace.limit)).all()
+    def _oldest(self, session: Session) -> Sequence[tuple[Any, ...]]:
+        return _reading(dialect_of(session)).rows(session, {"most": self._pace.limit})
 
 
-def _message(row: Any) -> Message:
-    headers = tuple((name, value) for name, value in row.headers)
-    return Message(row.topic, row.key, headers, row.value)
+@cache
+def _reading(_dialect: Dialect) -> Ready:
+    kept = select(*[OUTBOX.c[name] for name in ("id", *Message._fields)])
+    return Ready(kept.order_by(OUTBOX.c.id).limit(bindparam("most")))
+
+
+@cache
+def _forgetting(dialect: Dialect) -> Ready:
+    return Ready(delete(OUTBOX).where(one_of(dialect, OUTBOX.c.id, "ids")))
+
+
+def _forget(session: Session, ids: Sequence[int]) -> None:
+    dialect = dialect_of(session)
+    _forgetting(dialect).run(session, {"ids": many(dialect, ids)})
+
+
+def _message(topic: str, key: str, headers: Sequence[Sequence[str]], value: bytes) -> Message:
+    return Message(topic, key, tuple([(name, text) for name, text in headers]), value)

@@ -22,9 +22,9 @@ _LEAST = 200
 
 _TURN_BESIDE = 0.25
 _GATHER = 0.1
-_FULL = 500
+_FULL = 1000
 """Where the loop is free while a database works: how long a turn may be, how long the next one lets work gather
-at most, and how many items are enough not to."""
+at most, and half of how many items, or of what a turn may take, is enough not to."""
 _BITE = 250
 """How many items at most, there, while people ask: their rows are read and written in the loop all the same."""
 
@@ -142,8 +142,8 @@ class Pace:
     """How much a background loop takes at a time: what fits into 50 ms, into 5 ms while people wait.
 
     Where the loop is free while the database works it is what fits into a quarter of a second, and what costs is
-    the number of turns, each with its commit and a dozen of round trips: after one that found little the next
-    one waits for three times as long as that one took.
+    the number of turns, each with its commit and a dozen of round trips: after one that found less than half of what it may
+    take the next one waits for three times as long as that one took.
     """
 
     def __init__(self, traffic: Traffic, clock: Clock, *, most: int) -> None:
@@ -151,10 +151,15 @@ class Pace:
         self._clock = clock
         self._most = most
         self._each = 0.0002
+        self._given = most
 
     @property
     def limit(self) -> int:
         """How many to take next."""
+        self._given = self._allowed()
+        return self._given
+
+    def _allowed(self) -> int:
         pressure = self._traffic.pressure
         if not self._traffic.inline:
             most = self._most if pressure == 0 else min(_BITE, self._most)
@@ -175,5 +180,5 @@ class Pace:
         if done:
             self._each = max(1e-6, 0.7 * self._each + 0.3 * seconds / done)
         self._traffic.leave_following(seconds)
-        gathers = not self._traffic.inline and 0 < done < _FULL
+        gathers = not self._traffic.inline and 0 < done < min(_FULL, self._given) / 2
         await self._clock.sleep(min(_BEHIND * seconds, _GATHER) if gathers else 0)

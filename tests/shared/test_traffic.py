@@ -159,3 +159,15 @@ async def test_after_a_turn_that_found_little_work_gathers_for_a_moment():
         clock.advance(0.001)
         await asyncio.sleep(0)
     assert left.done()
+
+
+async def test_after_a_turn_that_was_nearly_full_nobody_waits_for_more():
+    clock = VirtualClock()
+    pace = Pace(Traffic(clock, inline=False), clock, most=300)
+    taken = pace.limit
+    began = clock.monotonic()
+    clock.advance(0.01)
+    left = asyncio.ensure_future(pace.leave(began, taken - 20))
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert left.done()

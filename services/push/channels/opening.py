@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from email.utils import parseaddr
 from typing import TYPE_CHECKING
 
-from services.push.channels.base import Channel, SenderIdentity
+from services.push.channels.base import MAX_WINDOW, Channel, SenderIdentity
 from services.push.channels.email.channel import SmtpChannel
-from services.push.channels.email.mailbox import LocalMailbox, MailboxStore
+from services.push.channels.email.mailbox import LANES, LocalMailbox, MailboxStore
 from services.push.channels.email.settings import SmtpSettings
 from services.push.settings import PushSettings
 from services.shared.clock import Clock
@@ -96,7 +96,9 @@ def _email(settings: PushSettings, mailbox: MailboxStore, clock: Clock, *, local
     keys = signing_keys(settings)
     try:
         if local or settings.smtp_url is None:
-            return LocalMailbox(mailbox, sender, clock, keys=keys)
+            # a commit on another machine costs more: as many share one as would be on their way to a mail server
+            lanes = settings.mail_lanes * MAX_WINDOW if settings.scaled else LANES
+            return LocalMailbox(mailbox, sender, clock, keys=keys, lanes=lanes)
         url = settings.smtp_url.get_secret_value()
         smtp = SmtpSettings.from_url(url, lanes=settings.mail_lanes)
         return SmtpChannel(smtp, sender, clock, keys=keys)

@@ -16,8 +16,9 @@ from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 from sqlmodel import Session
 
 from services.push.deliveries.models import CampaignHalt
-from services.push.sets import Ready, dialect_of
+from services.push.sets import dialect_of
 from services.shared.database.base import WAKE, Dialect
+from services.shared.database.ready import Ready
 
 HALTS = CampaignHalt.__table__  # type: ignore[attr-defined]  # what SQLModel adds
 

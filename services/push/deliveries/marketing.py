@@ -8,8 +8,9 @@ from sqlmodel import Session
 from services.push.deliveries.models import standing_in
 from services.push.deliveries.repository import LEDGER
 from services.push.deliveries.states import WAITING
-from services.push.sets import Ready, dialect_of
+from services.push.sets import dialect_of
 from services.shared.database.base import Dialect
+from services.shared.database.ready import Ready
 
 
 @cache

@@ -27,9 +27,10 @@ from sqlmodel import Session
 from services.push.deliveries.halts import HALTS
 from services.push.deliveries.models import Delivery, DeliveryTrace, standing_in
 from services.push.deliveries.states import OPEN, TAKEN, WAITING, State
-from services.push.sets import PairSet, Ready, RowSet, dialect_of
+from services.push.sets import PairSet, RowSet, dialect_of
 from services.shared.database import Document, Moment
 from services.shared.database.base import Dialect
+from services.shared.database.ready import Ready
 from services.shared.events.parts import CauseKind
 
 LEDGER = Delivery.__table__  # type: ignore[attr-defined]  # what SQLModel adds

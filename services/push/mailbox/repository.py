@@ -9,21 +9,22 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, delete, select
-from sqlalchemy.dialects.postgresql import insert as insert_postgresql
-from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 from sqlmodel import Session
 
 from services.push.channels.email.mailbox import MailboxUnavailable
 from services.push.mailbox.models import LocalMail
-from services.push.sets import dialect_of
 from services.shared.clock import Clock
 from services.shared.database import Database
+from services.shared.database.rows import RowWriter
 from services.shared.errors import Unavailable
 from services.shared.group_commit import GroupCommit
 
 MAILS = LocalMail.__table__  # type: ignore[attr-defined]  # what SQLModel adds
 
 PAGE = 50
+
+_WRITER = RowWriter(MAILS, "id", "kept_at", "recipient", "subject", "raw", missing=True)
+_Row = tuple[UUID, datetime, str, str, bytes]
 
 
 def read(raw: bytes) -> EmailMessage:
@@ -36,27 +37,18 @@ class SqlMailbox:
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._clock = clock
-        self._commits: GroupCommit[dict[str, Any], None] = GroupCommit(
-            database, clock, _keep, window=0
-        )
+        self._commits: GroupCommit[_Row, None] = GroupCommit(database, clock, _keep, window=0)
 
     async def add(self, raw: bytes, delivery_id: UUID, recipient: str, subject: str) -> None:
-        row = {
-            "id": delivery_id,
-            "kept_at": self._clock.now(),
-            "recipient": recipient[:320].lower(),
-            "subject": subject[:500],
-            "raw": raw,
-        }
+        row = (delivery_id, self._clock.now(), recipient[:320].lower(), subject[:500], raw)
         try:
             await self._commits.submit(row)
         except Unavailable as error:
             raise MailboxUnavailable from error
 
 
-def _keep(session: Session, rows: Sequence[dict[str, Any]]) -> Sequence[None]:
-    insert = insert_postgresql if dialect_of(session) == "postgresql" else insert_sqlite
-    session.execute(insert(MAILS).on_conflict_do_nothing(), list(rows))
+def _keep(session: Session, rows: Sequence[_Row]) -> Sequence[None]:
+    _WRITER.write(session, rows)
     return [None] * len(rows)
 
 

@@ -33,9 +33,10 @@ from sqlmodel import Session
 from services.push.policy.asks import Ask
 from services.push.policy.models import CapSlot, MailLimit
 from services.push.reach.models import ReachContact, ReachProfile, Suppression
-from services.push.sets import PairSet, Ready, RowSet, dialect_of
+from services.push.sets import PairSet, RowSet, dialect_of
 from services.shared.database import Moment
 from services.shared.database.base import Dialect
+from services.shared.database.ready import Ready
 
 PROFILES = ReachProfile.__table__  # type: ignore[attr-defined]  # what SQLModel adds
 CONTACTS = ReachContact.__table__  # type: ignore[attr-defined]  # what SQLModel adds
@@ -224,12 +225,12 @@ _LIMIT: dict[str, TypeEngine[Any]] = {
 
 
 @cache
-def _counting(dialect: Dialect) -> tuple[RowSet, Any]:
+def _counting(dialect: Dialect) -> tuple[RowSet, Ready]:
     given = RowSet(dialect, "given", **_LIMIT)
     insert = insert_postgresql if dialect == "postgresql" else insert_sqlite
     rows = select(*[given.table.c[name] for name in _LIMIT]).where(true())
     statement = insert(LIMITS).from_select(list(_LIMIT), rows, include_defaults=False)
-    return given, statement.on_conflict_do_nothing().returning(LIMITS.c.delivery_id)
+    return given, Ready(statement.on_conflict_do_nothing().returning(LIMITS.c.delivery_id))
 
 
 @cache
@@ -266,7 +267,7 @@ def reserve_limits(session: Session, limits: Sequence[Limit]) -> set[UUID]:
     """The same for mails that count under S8."""
     given, statement = _counting(dialect_of(session))
     ordered = sorted(limits, key=lambda limit: (limit.abuse_key, limit.number))
-    return set(session.execute(statement, given.bind(ordered)).scalars())
+    return {delivery_id for (delivery_id,) in statement.rows(session, given.bind(ordered))}
 
 
 @cache
@@ -290,12 +291,12 @@ def taken_slots(
 
 
 @cache
-def _mails(dialect: Dialect) -> tuple[RowSet, Any]:
+def _mails(dialect: Dialect) -> tuple[RowSet, Ready]:
     given = RowSet(dialect, "given", abuse_key=String())
     statement = select(
         LIMITS.c.abuse_key, LIMITS.c.number, LIMITS.c.sent_at, LIMITS.c.bait_id
     ).join(given.table, LIMITS.c.abuse_key == given.abuse_key)
-    return given, statement
+    return given, Ready(statement)
 
 
 def mails(
@@ -304,7 +305,7 @@ def mails(
     """(number, time, bait) of the mails that count, by abuse key."""
     given, statement = _mails(dialect_of(session))
     found: dict[str, list[tuple[int, datetime, UUID | None]]] = {}
-    rows = session.execute(statement, given.bind([(key,) for key in abuse_keys]))
+    rows = statement.rows(session, given.bind([(key,) for key in abuse_keys]))
     for abuse_key, number, sent_at, bait_id in rows:
         found.setdefault(abuse_key, []).append((number, sent_at, bait_id))
     return found

@@ -12,8 +12,9 @@ from sqlmodel import Session
 
 from services.push.channels.base import OutcomeClass
 from services.push.reach.models import SoftStreak, Suppression
-from services.push.sets import Ready, dialect_of
+from services.push.sets import dialect_of
 from services.shared.database.base import Dialect
+from services.shared.database.ready import Ready
 
 SUPPRESSIONS = Suppression.__table__  # type: ignore[attr-defined]  # what SQLModel adds
 STREAKS = SoftStreak.__table__  # type: ignore[attr-defined]  # what SQLModel adds

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 
 from services.shared.bus.base import (
     BusUnavailable,
@@ -19,6 +19,7 @@ from services.shared.bus.base import (
     Positions,
     check_size,
 )
+from services.shared.bus.kafka_batches import Packed, pack
 from services.shared.bus.kafka_client import Connection, KafkaSecurity, KafkaTimes, stop
 from services.shared.bus.kafka_subscription import KafkaSubscription, Membership
 from services.shared.clock import Clock
@@ -85,8 +86,9 @@ class KafkaBus:
         end = time.monotonic() + self._connection.times.publish
         try:
             async with asyncio.timeout(self._connection.times.publish):
-                for message in messages:
-                    sent.add(await self._send(producer, message))
+                await self._check_whole(producer, {message.topic for message in messages})
+                for batch in pack(producer, self._prefix, messages):
+                    sent.add(await self._send(producer, batch))
         except _AWAY as error:
             await self._give_up(producer, sent, error)
         done, late = await asyncio.wait(sent, timeout=max(0.0, end - time.monotonic()))
@@ -129,12 +131,15 @@ class KafkaBus:
         for future in self._pending:
             future.cancel()
 
-    async def _send(self, producer: AIOKafkaProducer, message: Message) -> "asyncio.Future[Any]":
-        future: asyncio.Future[Any] = await producer.send(
-            self._prefix + message.topic,
-            message.value,
-            key=message.key.encode(),
-            headers=[(name, text.encode()) for name, text in message.headers],
+    async def _check_whole(self, producer: AIOKafkaProducer, topics: set[str]) -> None:
+        """Raises `UnknownTopicOrPartitionError`: a broker that came back may have lost a topic, or made it anew."""
+        for topic in topics:
+            if len(await producer.partitions_for(self._prefix + topic)) != PARTITIONS:
+                raise UnknownTopicOrPartitionError(topic)
+
+    async def _send(self, producer: AIOKafkaProducer, batch: Packed) -> "asyncio.Future[Any]":
+        future: asyncio.Future[Any] = await producer.send_batch(
+            batch.builder, batch.topic, partition=batch.partition
         )
         self._pending.add(future)
         future.add_done_callback(self._settled)

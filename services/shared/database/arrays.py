@@ -7,12 +7,17 @@ parsed and planned, for each number of values.
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import JSON, Column, ColumnElement, Connection, Dialect, any_, bindparam
+from sqlalchemy import JSON, Column, ColumnElement, Connection, Text, any_, bindparam, func, select
+from sqlalchemy import Dialect as Dialects
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlmodel import Session
 
+from services.shared.database import driver
+from services.shared.database.base import Dialect
+from services.shared.database.types import write_json
 
-def of_arrays(sql: str, columns: Sequence[Column[Any]], dialect: Dialect) -> str:
+
+def of_arrays(sql: str, columns: Sequence[Column[Any]], dialect: Dialects) -> str:
     """`INSERT … VALUES (…) …` with an array in place of each of its values, which are those of `columns`.
 
     Rows are inserted in the order of the arrays. One statement can't touch a row twice: of those that end in
@@ -35,7 +40,7 @@ def of_arrays(sql: str, columns: Sequence[Column[Any]], dialect: Dialect) -> str
 
 def run(connection: Connection, sql: str, by_column: Iterable[Iterable[Any]]) -> int:
     """Execute what `of_arrays` made; how many rows it was. `by_column` are the values of each column."""
-    return int(connection.exec_driver_sql(sql, tuple(map(list, by_column))).rowcount)
+    return driver.change(connection, sql, [*map(list, by_column)])
 
 
 def among(session: Session, column: Any, values: Collection[Any]) -> ColumnElement[bool]:
@@ -48,7 +53,23 @@ def among(session: Session, column: Any, values: Collection[Any]) -> ColumnEleme
     return same
 
 
-def _type(column: Column[Any], dialect: Dialect) -> str:
+def one_of(dialect: Dialect, column: Any, name: str) -> ColumnElement[bool]:
+    """Whether a column of numbers or texts has one of what `many` makes a parameter of."""
+    if dialect == "postgresql":
+        given: Any = bindparam(name, type_=ARRAY(column.type))
+        same: ColumnElement[bool] = column == any_(given)
+        return same
+    each = func.json_each(bindparam(name, type_=Text)).table_valued("value")
+    found: ColumnElement[bool] = column.in_(select(each.c.value))
+    return found
+
+
+def many(dialect: Dialect, values: Collection[int | str]) -> Any:
+    """The parameter for `one_of`."""
+    return list(values) if dialect == "postgresql" else write_json(list(values))
+
+
+def _type(column: Column[Any], dialect: Dialects) -> str:
     if isinstance(column.type, JSON):
         return "text"  # as the writers make it
     named: str = dialect.type_compiler_instance.process(column.type.dialect_impl(dialect))

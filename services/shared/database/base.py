@@ -1,7 +1,7 @@
 """What every service may ask of its database.
 
 A unit of work is a plain function of a SQLModel `Session`. The port decides where it runs: on PostgreSQL
-through `AsyncSession.run_sync`, on SQLite in the loop thread. It must be short, must not wait for
+in a greenlet, which the driver leaves and enters, on SQLite in the loop thread. It must be short, must not wait for
 anything but the database, and may run again from its start when the database asks for that (a deadlock).
 """
 
@@ -16,6 +16,11 @@ Dialect = Literal["sqlite", "postgresql"]
 
 WAKE = "wake"
 """Key of `session.info`: set by work that others wait for (an outbox row); listeners run after commit."""
+
+
+def dialect_of(session: Session) -> Dialect:
+    """Which of the two databases a session speaks to."""
+    return "postgresql" if session.get_bind().dialect.name == "postgresql" else "sqlite"
 
 
 class Database(Protocol):

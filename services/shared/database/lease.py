@@ -2,12 +2,13 @@
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import String, and_, column, delete, func, or_, table, update
+from sqlalchemy import String, and_, column, delete, or_, table, update
 from sqlalchemy.dialects.postgresql import insert as insert_postgresql
 from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 from sqlmodel import Session
 
 from services.shared.clock import Clock
+from services.shared.database import driver
 from services.shared.database.types import Moment
 
 LEASES = table("leases", column("name", String), column("holder", String), column("until", Moment))
@@ -16,7 +17,8 @@ LEASES = table("leases", column("name", String), column("holder", String), colum
 def database_now(session: Session, clock: Clock) -> datetime:
     """The time by which leases are judged: PostgreSQL's own; for SQLite, which is one process, ours."""
     if session.get_bind().dialect.name == "postgresql":
-        moment: datetime = session.execute(func.clock_timestamp().select()).scalar_one()
+        ((moment,),) = driver.fetch(session.connection(), "SELECT clock_timestamp()", ())
+        assert isinstance(moment, datetime)
         return moment
     return clock.now()
 

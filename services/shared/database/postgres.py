@@ -1,4 +1,4 @@
-"""PostgreSQL through asyncpg: a schema per service, units of work by `AsyncSession.run_sync`."""
+"""PostgreSQL through asyncpg: a schema per service, each unit of work in a greenlet."""
 
 import asyncio
 from collections.abc import Callable
@@ -9,8 +9,8 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.util.concurrency import greenlet_spawn
 from sqlmodel import Session
-from sqlmodel.ext.asyncio.session import AsyncSession
 
 from services.shared.clock import Clock
 from services.shared.database.base import WAKE, Dialect, Work
@@ -136,14 +136,17 @@ class PostgresDatabase:
 
 
 async def _once(engine: AsyncEngine, work: Work[T]) -> tuple[T, bool]:
-    async with AsyncSession(engine, expire_on_commit=False, autoflush=False) as session:
+    def run() -> tuple[T, bool]:
+        # one switch to the driver's side for all of it: an `AsyncSession` makes one for each of its steps
+        with (
+            engine.sync_engine.connect() as connection,
+            Session(connection, expire_on_commit=False, autoflush=False) as session,
+        ):
+            result = work(session)
+            session.commit()
+            return result, bool(session.info.pop(WAKE, False))
 
-        def run(sync: Session) -> T:
-            return work(sync)
-
-        result = await session.run_sync(run)  # type: ignore[arg-type]  # it is a sqlmodel Session
-        await session.commit()
-        return result, bool(session.sync_session.info.pop(WAKE, False))
+    return await greenlet_spawn(run)
 
 
 def _asyncpg_url(url: str) -> str:

@@ -7,11 +7,13 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import JSON, Boolean, Dialect, TableClause, Uuid, insert
+from sqlalchemy import JSON, Boolean, Dialect, TableClause, Uuid
+from sqlalchemy.dialects.postgresql import insert as insert_postgresql
+from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 from sqlmodel import Session
 
 from services.shared.clock import from_micros, to_micros
-from services.shared.database import arrays
+from services.shared.database import arrays, driver
 from services.shared.database.types import Moment, read_json, write_json
 from services.shared.ids import uuid_of
 
@@ -19,11 +21,15 @@ Convert = Callable[[Any], Any]
 
 
 class RowWriter:
-    """Inserts rows, given as tuples in the order of `names`, into a table; other columns get NULL."""
+    """Inserts rows, given as tuples in the order of `names`, into a table; other columns get NULL.
 
-    def __init__(self, table: TableClause, *names: str) -> None:
+    `missing`: but those that are there already.
+    """
+
+    def __init__(self, table: TableClause, *names: str, missing: bool = False) -> None:
         self._table = table
         self._names = names
+        self._missing = missing
         self._ready: dict[str, tuple[str, list[tuple[int, Convert | None, bool]]]] = {}
 
     def write(self, session: Session, rows: Sequence[tuple[Any, ...]]) -> None:
@@ -41,10 +47,13 @@ class RowWriter:
         if dialect.name == "postgresql":
             arrays.run(connection, sql, by_column)
         else:
-            connection.exec_driver_sql(sql, list(zip(*by_column, strict=True)))
+            driver.change_each(connection, sql, list(zip(*by_column, strict=True)))
 
     def _prepare(self, dialect: Dialect) -> tuple[str, list[tuple[int, Convert | None, bool]]]:
-        statement = insert(self._table)
+        insert = insert_postgresql if dialect.name == "postgresql" else insert_sqlite
+        statement: Any = insert(self._table)
+        if self._missing:
+            statement = statement.on_conflict_do_nothing()
         compiled: Any = statement.compile(dialect=dialect, column_keys=list(self._names))
         sources = [
             (

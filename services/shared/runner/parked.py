@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from sqlalchemy import (
@@ -11,6 +12,7 @@ from sqlalchemy import (
     LargeBinary,
     String,
     and_,
+    bindparam,
     column,
     delete,
     func,
@@ -22,6 +24,8 @@ from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 from sqlmodel import Session
 
 from services.shared.database import Document, Moment
+from services.shared.database.base import Dialect, dialect_of
+from services.shared.database.ready import Ready
 from services.shared.events import Record
 
 PARKED = table(
@@ -91,8 +95,12 @@ def _storable(headers: Sequence[tuple[str, str]]) -> list[list[str]]:
 
 def has_any(session: Session, consumer: str) -> bool:
     """Whether any record of a consumer is parked."""
-    found = session.execute(select(PARKED.c.id).where(PARKED.c.consumer == consumer).limit(1))
-    return found.first() is not None
+    return bool(_any(dialect_of(session)).rows(session, {"consumer": consumer}))
+
+
+@cache
+def _any(_dialect: Dialect) -> Ready:
+    return Ready(select(PARKED.c.id).where(PARKED.c.consumer == bindparam("consumer")).limit(1))
 
 
 def parked_keys(session: Session, consumer: str, topic: str, keys: Sequence[str]) -> frozenset[str]:

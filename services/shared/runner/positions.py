@@ -18,7 +18,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session
 
 from services.shared.bus import Bus, Partition
-from services.shared.database import Database
+from services.shared.database import Database, driver
 
 POSITIONS = table(
     "positions",
@@ -94,7 +94,7 @@ def move_all(
     known.sort()
     topics, numbers = zip(*(partition for partition, _, _ in known), strict=True)
     given = (topics, numbers, [one[1] for one in known], [one[2] for one in known])
-    moved = session.connection().exec_driver_sql(_MOVE_ALL, (consumer, *map(list, given)))
+    moved = driver.fetch(session.connection(), _MOVE_ALL, (consumer, *map(list, given)))
     done = {Partition(topic, number) for topic, number in moved}
     for partition, _, _ in known:
         if partition not in done:

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from sqlalchemy import event
 from sqlmodel import Session
 
 from services.metrics.funnel import repository
@@ -11,21 +10,18 @@ from tests.metrics.bench import Bench
 
 def plan(bench: Bench, read: Any) -> list[str]:
     """The steps in which SQLite goes about what `read` asks."""
-    asked: list[tuple[str, Any]] = []
+    asked: list[str] = []
     engine = bench.ground.database.writer  # type: ignore[attr-defined]  # SQLite's
-
-    def note(_connection: Any, _cursor: Any, statement: str, values: Any, *_: Any) -> None:
-        asked.append((statement, values))
-
     with Session(engine) as session:
-        event.listen(engine, "before_cursor_execute", note)
-        read(session)
-        event.remove(engine, "before_cursor_execute", note)
         connection = session.connection()
+        driver: Any = connection.connection.dbapi_connection
+        driver.set_trace_callback(asked.append)
+        read(session)
+        driver.set_trace_callback(None)
         return [
             str(row[3])
-            for statement, values in asked
-            for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)
+            for statement in asked
+            for row in driver.execute(f"EXPLAIN QUERY PLAN {statement}")
         ]
 
 

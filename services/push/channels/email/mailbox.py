@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from services.push.channels.email.dkim.keys import SigningKey
 
 
+LANES = 2 * MAX_WINDOW
+"""No more are in doubt after a crash than two connections to a mail server leave."""
+
+
 class MailboxUnavailable(Exception):
     """The store cannot take a message now; it was not kept."""
 
@@ -56,9 +60,8 @@ class LocalMailbox:
     """The e-mail channel of an installation that has no mail server."""
 
     name = "email"
-    # as many side by side as share a commit, and no more in doubt after a crash than two connections leave
-    lanes = MAX_WINDOW
-    window = 2
+    # those side by side share a commit: one each
+    window = 1
 
     def __init__(
         self,
@@ -67,7 +70,10 @@ class LocalMailbox:
         clock: Clock,
         close_seconds: float = CLOSE_SECONDS,
         keys: Sequence["SigningKey"] = (),
+        *,
+        lanes: int = LANES,
     ) -> None:
+        self.lanes = lanes
         self._store = store
         self._close_seconds = close_seconds
         self._clock = clock
