@@ -29,10 +29,11 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import TypeEngine
 
 from services.shared.database.base import Dialect, dialect_of
+from services.shared.database.ready import Ready
 from services.shared.database.rows import Convert, converted, converter_of
 from services.shared.database.types import write_json
 
-__all__ = ["PairSet", "RowSet", "dialect_of"]
+__all__ = ["PairSet", "Ready", "RowSet", "dialect_of"]
 
 
 class RowSet:
