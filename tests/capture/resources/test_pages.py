@@ -73,7 +73,6 @@ class TestLook:
             assert "All about guide" not in page.text
         assert await capture.said("lead.opened") == []
 
-
     async def test_the_other_language_is_one_press_away(self, capture: CaptureSystem) -> None:
         link = await asked_for(capture)
         await asked_for(capture, "second")
