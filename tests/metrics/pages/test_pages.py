@@ -1,5 +1,7 @@
 """The start page and the log-in, as a visitor meets them."""
 
+import html
+import re
 from html.parser import HTMLParser
 from pathlib import Path
 from uuid import UUID
@@ -151,3 +153,11 @@ async def test_every_label_has_its_thing(bench: Bench, key: str, path: str) -> N
         assert set(outline.labelled) <= set(outline.ids)
         assert outline.headings[0] == 1
         assert outline.headings.count(1) == 1
+
+
+async def test_the_other_language_keeps_what_the_address_says(bench: Bench) -> None:
+    page = (await bench.client.get("/login?next=/people%3Ftag%3Da%26b&lang=en")).text
+    (kept,) = re.findall(r'<a href="([^"]+)" hreflang', page)
+    assert html.unescape(kept) == "?next=/people%3Ftag%3Da%26b&lang=zh"
+    (bare,) = re.findall(r'<a href="([^"]+)" hreflang', (await bench.client.get("/")).text)
+    assert bare == "?lang=en"
