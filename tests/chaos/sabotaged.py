@@ -86,11 +86,11 @@ def outbox_emptied_before_publishing() -> None:
         rows = await relay._database.read(relay._oldest)
         if not rows:
             return 0
-        ids = [row.id for row in rows]
+        ids = [id_ for id_, *_ in rows]
         await relay._database.transaction(
             lambda s: s.execute(delete(OUTBOX).where(OUTBOX.c.id.in_(ids)))
         )
-        messages = [message_of(row) for row in rows]
+        messages = [message_of(*row) for _, *row in rows]
         await between.moment(any(message.topic == "leads" for message in messages))
         await relay._bus.publish(messages)
         return len(rows)

@@ -28,7 +28,7 @@ def spool_dropped() -> None:
             return await careful(relay)
         except BusUnavailable:
             rows = await relay._database.read(relay._oldest)
-            ids = [row.id for row in rows]
+            ids = [id_ for id_, *_ in rows]
             await relay._database.transaction(
                 lambda s: s.execute(delete(OUTBOX).where(OUTBOX.c.id.in_(ids)))
             )

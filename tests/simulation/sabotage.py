@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import delete, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.dialects.sqlite import insert
 from sqlmodel import Session
 
 from services.push.deliveries.repository import LEDGER
 from services.push.deliveries.service import Ledger, Turn
 from services.shared.bus import Partition
+from services.shared.events import Message
 from services.shared.outbox import OUTBOX, Relay, _message
 from services.shared.runner.positions import POSITIONS
 
@@ -48,12 +49,12 @@ class HastyRelay(Relay):
 
         def take(session: Session) -> Sequence[Any]:
             rows = self._oldest(session)
-            session.execute(delete(OUTBOX).where(OUTBOX.c.id.in_([row.id for row in rows])))
+            session.execute(delete(OUTBOX).where(OUTBOX.c.id.in_([id_ for id_, *_ in rows])))
             return rows
 
         rows = await self._database.transaction(take)
         if rows:
-            await self._bus.publish([_message(row) for row in rows])
+            await self._bus.publish([_message(*row) for _, *row in rows])
         return len(rows)
 
 
@@ -61,6 +62,6 @@ class UnsortedRelay(Relay):
     """Takes the newest first."""
 
     def _oldest(self, session: Session) -> Sequence[Any]:
-        return session.execute(
-            OUTBOX.select().order_by(OUTBOX.c.id.desc()).limit(self._pace.limit)
-        ).all()
+        kept = select(*[OUTBOX.c[name] for name in ("id", *Message._fields)])
+        newest = kept.order_by(OUTBOX.c.id.desc()).limit(self._pace.limit)
+        return [tuple(row) for row in session.execute(newest)]
