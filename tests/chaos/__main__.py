@@ -23,6 +23,7 @@ import os
 import shutil
 import sys
 import time
+import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -74,7 +75,17 @@ def main() -> int:
 
 
 async def _play(case: Case, trial: Trial) -> Verdict:
-    return await case.run(trial)
+    """The verdict of a case; one that breaks is red, and those behind it are played all the same."""
+    begun = time.monotonic()
+    try:
+        return await case.run(trial)
+    except NotHere:
+        raise
+    except Exception as error:  # noqa: BLE001  # whatever it is: an hour of other cases hangs on it
+        verdict = Verdict(case.id, trial.mode, trial.seed, saboteur=trial.saboteur, begun=False)
+        verdict.seconds = round(time.monotonic() - begun)
+        verdict.faults.append("".join(traceback.format_exception(error)))
+        return verdict
 
 
 def _words(name: str) -> list[str]:

@@ -16,12 +16,10 @@ from tests.chaos.client import Client
 from tests.chaos.pieces import SWITCHES
 from tests.chaos.stores import Stores
 from tests.chaos.stores_postgres import PostgresStores
-from tests.chaos.victim import COMMAND_SECONDS, program, run_command
+from tests.chaos.victim import COMMAND_SECONDS, READY_SECONDS, program, run_command
 from tests.components.processes import ChildProcess
 from tests.components.waiting import TooLate
 from tests.e2e.systems import SERVICES, STOP_SECONDS, Scaled
-
-_READY_SECONDS = 60.0
 
 
 class ScaledVictim(Scaled):
@@ -87,13 +85,13 @@ class ScaledVictim(Scaled):
     async def until_ready(self, name: str) -> None:
         """Wait until a process says that everything behind it works."""
         process = self.processes[name]
-        end = time.monotonic() + _READY_SECONDS
+        end = time.monotonic() + READY_SECONDS
         async with Client(self.upstreams.get(name, self.url)) as client:
             while not await client.is_ready():
                 if not process.running:
                     raise TooLate(f"{name} ended while starting:\n{process.tail()}")
                 if time.monotonic() > end:
-                    raise TooLate(f"{name}: not ready in {_READY_SECONDS:g} s:\n{process.tail()}")
+                    raise TooLate(f"{name}: not ready in {READY_SECONDS:g} s:\n{process.tail()}")
                 await asyncio.sleep(0.03)
 
     async def strike(self, chance: random.Random, only: str | None = None) -> None:

@@ -20,7 +20,8 @@ from tests.e2e.systems import KEY, STOP_SECONDS, Embedded
 
 COMMAND_SECONDS = 60.0
 
-_READY_SECONDS = 40.0
+READY_SECONDS = 240.0
+"""A start takes a second of processor time: on a machine with many other things to do, a minute and more."""
 
 
 class Target(Protocol):
@@ -144,13 +145,13 @@ class Victim(Embedded):
             self.folder / "baitwell.log",
             env=dict(self.settings),
         )
-        end = time.monotonic() + _READY_SECONDS
+        end = time.monotonic() + READY_SECONDS
         async with Client(self.url) as client:
             while not await client.is_ready():
                 if not self.process.running:
                     raise TooLate(f"it ended while starting:\n{self.process.tail()}")
                 if time.monotonic() > end:
-                    raise TooLate(f"not ready in {_READY_SECONDS:g} s:\n{self.process.tail()}")
+                    raise TooLate(f"not ready in {READY_SECONDS:g} s:\n{self.process.tail()}")
                 await asyncio.sleep(0.03)
         found = KEY.search(self.process.log.read_text())
         if found and not self.admin_key:

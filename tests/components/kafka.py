@@ -59,6 +59,8 @@ def _environment(folder: Path) -> dict[str, str]:
         **os.environ,
         "KAFKA_DEV_DIR": str(folder),
         "KAFKA_DEV_PORT": "0",
+        # a machine may have much else to do; a node that has died is noticed at once
+        "KAFKA_DEV_WAIT": "300",
         "KAFKA_DEV_OWNER": os.environ.get("BAITWELL_TEST_OWNER", str(os.getpid())),
     }
 
