@@ -288,6 +288,7 @@ def _learn(deliveries: dict[UUID, DeliveryRow], item: Received[Outcome], *, sent
             event.contact_key,
             event.profile_id,
             sent_at,
+            repository.month_of(item.occurred_at),
         )
     elif sent_at is not None and known.sent_at is None:
         deliveries[event.delivery_id] = known._replace(sent_at=sent_at)

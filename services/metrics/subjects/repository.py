@@ -31,6 +31,7 @@ class DeliveryRow(NamedTuple):
     contact_key: str | None
     profile_id: UUID | None
     sent_at: datetime | None
+    month: int
 
 
 class LeadRow(NamedTuple):
@@ -41,6 +42,11 @@ class LeadRow(NamedTuple):
     channel: str
     contact_key: str | None
     submitted_at: datetime
+
+
+def month_of(at: datetime) -> int:
+    """The number of a moment's month."""
+    return at.year * 12 + at.month
 
 
 _DELIVERY_COLUMNS = tuple(_DELIVERY[name] for name in DeliveryRow._fields)
@@ -159,11 +165,23 @@ def keys_of(session: Session, profiles: Iterable[UUID]) -> set[str]:
     )
 
 
+def _to_contacts(session: Session, contact_keys: Iterable[str]) -> Any:
+    """The condition of deliveries to these contacts: a look at each month, not at each delivery."""
+    month = _DELIVERY.month
+    ends = session.execute(
+        select(
+            select(func.min(month)).where(month > 0).scalar_subquery(),
+            select(func.max(month)).scalar_subquery(),
+        )
+    ).one()
+    first, last = ends[0] or 0, ends[1] or 0
+    months = [0, *range(max(1, first), last + 1)]
+    return month.in_(months) & _DELIVERY.contact_key.in_(list(contact_keys))
+
+
 def deliveries_of(session: Session, contact_keys: Iterable[str]) -> list[DeliveryRow]:
     """The deliveries to these contacts."""
-    rows = session.execute(
-        select(*_DELIVERY_COLUMNS).where(_DELIVERY.contact_key.in_(list(contact_keys)))
-    )
+    rows = session.execute(select(*_DELIVERY_COLUMNS).where(_to_contacts(session, contact_keys)))
     return [DeliveryRow._make(row) for row in rows]
 
 
@@ -180,11 +198,11 @@ def last_lead(session: Session, contact_keys: Iterable[str], before: datetime) -
 
 def knows_contact(session: Session, contact_key: str) -> bool:
     """Whether a lead or a delivery has this contact."""
-    for query in (
-        select(_LEAD.id).where(_LEAD.contact_key == contact_key).limit(1),
-        select(_DELIVERY.id).where(_DELIVERY.contact_key == contact_key).limit(1),
+    for id_, condition in (
+        (_LEAD.id, _LEAD.contact_key == contact_key),
+        (_DELIVERY.id, _to_contacts(session, [contact_key])),
     ):
-        if session.execute(query).first() is not None:
+        if session.execute(select(id_).where(condition).limit(1)).first() is not None:
             return True
     return False
 
@@ -192,11 +210,13 @@ def knows_contact(session: Session, contact_key: str) -> bool:
 def forget(session: Session, profile_id: UUID, contact_keys: Sequence[str]) -> list[UUID]:
     """Take an erased person out; the deliveries and leads that were theirs."""
     theirs: list[UUID] = []
-    for model, of in ((Delivery, _DELIVERY), (Lead, _LEAD)):
-        theirs += session.execute(select(of.id).where(of.contact_key.in_(contact_keys))).scalars()
-        session.execute(
-            update(model).where(of.contact_key.in_(contact_keys)).values(contact_key=None)
-        )
+    for model, of, condition in (
+        (Delivery, _DELIVERY, _to_contacts(session, contact_keys)),
+        (Lead, _LEAD, _LEAD.contact_key.in_(contact_keys)),
+    ):
+        ids = session.execute(select(of.id).where(condition)).scalars().all()
+        session.execute(update(model).where(of.id.in_(ids)).values(contact_key=None))
+        theirs += ids
     session.execute(update(Delivery).where(_DELIVERY.id.in_(theirs)).values(profile_id=None))
     session.execute(
         delete(ContactOwner).where(

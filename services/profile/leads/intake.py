@@ -66,7 +66,8 @@ class Intake:
 
     def _apply(self, session: Session, leads: Sequence[Lead], notes: Sequence[Note]) -> None:
         keys = [note.contact_key for note in notes if note.contact_key]
-        owners = contact_owners.take(session, leads, keys)
+        likely = {note.profile_id for note in notes if note.contact_key and note.profile_id}
+        owners = contact_owners.take(session, leads, keys, likely)
         notes = [*notes, *_waiting(session, leads)]
         batch = Batch(self._clock.now())
         owner = _owners_of_notes(session, owners, notes)

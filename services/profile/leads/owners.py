@@ -39,10 +39,22 @@ class Owners:
     """Profile → its contacts that were not known before."""
 
 
-def find(session: Session, keys: Iterable[str]) -> dict[str, UUID]:
-    """The profiles of those contact keys that are known."""
+def find(session: Session, keys: Iterable[str], likely: Iterable[UUID] = ()) -> dict[str, UUID]:
+    """The profiles of those contact keys that are known.
+
+    `likely`: profiles that some of them probably belong to. They are looked at first: profiles' ids grow with
+    time, and those of a campaign stand near each other, while a key is a hash, on a page of its own.
+    """
+    wanted = set(keys)
     found: dict[str, UUID] = {}
-    for portion in portions(sorted(set(keys))):
+    for people in portions(sorted(set(likely))):
+        rows = session.execute(
+            select(CONTACTS.c.contact_key, CONTACTS.c.profile_id).where(
+                among(session, CONTACTS.c.profile_id, people)
+            )
+        )
+        found.update((key, profile_id) for key, profile_id in rows if key in wanted)
+    for portion in portions(sorted(wanted - found.keys())):
         rows = session.execute(
             select(CONTACTS.c.contact_key, CONTACTS.c.profile_id).where(
                 among(session, CONTACTS.c.contact_key, portion)
@@ -52,8 +64,12 @@ def find(session: Session, keys: Iterable[str]) -> dict[str, UUID]:
     return found
 
 
-def take(session: Session, leads: Sequence[Lead], more: Iterable[str]) -> Owners:
+def take(
+    session: Session, leads: Sequence[Lead], more: Iterable[str], likely: Iterable[UUID] = ()
+) -> Owners:
     """Give every lead its profile and take its new contacts; `more` are keys only to be looked up.
+
+    `likely` are profiles that some of these probably belong to.
 
     Where another process takes one of the contacts meanwhile, what it did is seen and met.
     Raises `ContactsTaken`.
@@ -61,7 +77,7 @@ def take(session: Session, leads: Sequence[Lead], more: Iterable[str]) -> Owners
     keys = {part.contact_key for lead in leads for part in lead.event.contacts}
     keys.update(more)
     for _ in range(_TRIES):
-        owners = _assign(leads, find(session, keys))
+        owners = _assign(leads, find(session, keys, likely))
         rows = [row for contacts in owners.new_contacts.values() for row in contacts]
         if not rows:
             return owners

@@ -228,12 +228,13 @@ def plan_members(
 @cache
 def _planned(dialect: Dialect) -> tuple[RowSet, Any]:
     given = RowSet(dialect, "given", profile_id=Uuid())
-    of_run = and_(
+    # not a join: SQLite would begin with all of the run
+    of_run = exists().where(
         LEDGER.c.profile_id == given.profile_id,
         LEDGER.c.cause_kind == "campaign",
         LEDGER.c.cause_id == bindparam("run"),
     )
-    return given, select_columns(LEDGER.c.profile_id).select_from(given.table.join(LEDGER, of_run))
+    return given, select_columns(given.profile_id).where(of_run)
 
 
 def planned_already(session: Session, run_id: UUID, profile_ids: Sequence[UUID]) -> set[UUID]:

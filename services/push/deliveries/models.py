@@ -41,6 +41,7 @@ _OPEN = _condition(OPEN)
 _UNKNOWN = _condition((State.UNKNOWN,))
 _WITH_ADDRESS = text("address IS NOT NULL")
 _OF_PROFILE = text("profile_id IS NOT NULL")
+_WITHOUT_CAMPAIGN = text(f"campaign_id IS NULL AND profile_id IS NOT NULL AND {_WAITING}")
 
 
 class Delivery(PushTable, table=True):
@@ -56,14 +57,21 @@ class Delivery(PushTable, table=True):
         Index("deliveries_once", "cause_kind", "cause_id", "contact_key", unique=True),
         Index(
             "deliveries_once_per_profile",
-            # the profile first: the policy looks for what else waits for a person
-            "profile_id",
-            "channel",
+            # the cause first: what is planned together stands together, whoever it is for
             "cause_kind",
             "cause_id",
+            "profile_id",
+            "channel",
             unique=True,
             sqlite_where=_OF_PROFILE,
             postgresql_where=_OF_PROFILE,
+        ),
+        Index(
+            # the policy looks for what else waits for a person; of campaigns it knows the cause
+            "deliveries_waiting_without_campaign",
+            "profile_id",
+            sqlite_where=_WITHOUT_CAMPAIGN,
+            postgresql_where=_WITHOUT_CAMPAIGN,
         ),
         Index(
             "deliveries_due",

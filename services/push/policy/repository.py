@@ -7,20 +7,17 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import (
-    Boolean,
     Date,
     Integer,
     String,
     Uuid,
     and_,
     bindparam,
-    case,
     column,
     delete,
     exists,
     func,
     literal_column,
-    or_,
     select,
     table,
     true,
@@ -48,13 +45,7 @@ LEDGER = table(
     column("id", Uuid),
     column("profile_id", Uuid),
     column("contact_key", String),
-    column("marketing", Boolean),
-    column("priority", Integer),
-    column("state", String),
-    column("not_before", Moment),
 )
-# written out, so that the partial index of what waits answers it
-_WAITING = LEDGER.c.state.in_([literal_column("'planned'"), literal_column("'held'")])
 
 
 class Known(NamedTuple):
@@ -76,10 +67,16 @@ class Known(NamedTuple):
 
 
 @cache
-def _people(dialect: Dialect) -> tuple[RowSet, Ready]:
+def _people(dialect: Dialect, *, named: bool) -> tuple[RowSet, Ready]:
+    """Of deliveries to a profile that is `named`, or of others."""
     given = RowSet(dialect, "given", id=Uuid())
-    # a contact of a request without a profile may still be known: then any profile's word counts
-    theirs = or_(CONTACTS.c.profile_id == LEDGER.c.profile_id, LEDGER.c.profile_id.is_(None))
+    if named:
+        # by the person: profiles of a campaign stand near each other, keys are hashes, each on a page of its own
+        key = func.coalesce(CONTACTS.c.contact_key, literal_column("''"))
+        theirs = and_(CONTACTS.c.profile_id == LEDGER.c.profile_id, key == LEDGER.c.contact_key)
+    else:
+        # a contact of a request without a profile may still be known: then any profile's word counts
+        theirs = CONTACTS.c.contact_key == LEDGER.c.contact_key
     statement = (
         select(
             LEDGER.c.id,
@@ -97,20 +94,24 @@ def _people(dialect: Dialect) -> tuple[RowSet, Ready]:
         .select_from(given.table)
         .join(LEDGER, LEDGER.c.id == given.id)
         .outerjoin(PROFILES, PROFILES.c.id == LEDGER.c.profile_id)
-        .outerjoin(CONTACTS, and_(CONTACTS.c.contact_key == LEDGER.c.contact_key, theirs))
+        .outerjoin(CONTACTS, theirs)
     )
     return given, Ready(statement)
 
 
 def people(session: Session, asks: Sequence[Ask]) -> dict[UUID, Known]:
     """What is known for each ask, by delivery; the ledger has them all."""
-    given, statement = _people(dialect_of(session))
     found: dict[UUID, Known] = {}
-    for id_, *rest in statement.rows(session, given.bind([(ask.id,) for ask in asks])):
-        known = Known._make(rest)
-        before = found.get(id_)
-        if before is None or (known.verified and not before.verified):
-            found[id_] = known
+    for named in (True, False):
+        ids = [(ask.id,) for ask in asks if (ask.profile_id is not None) == named]
+        if not ids:
+            continue
+        given, statement = _people(dialect_of(session), named=named)
+        for id_, *rest in statement.rows(session, given.bind(ids)):
+            known = Known._make(rest)
+            before = found.get(id_)
+            if before is None or (known.verified and not before.verified):
+                found[id_] = known
     return found
 
 
@@ -133,56 +134,6 @@ def suppressions(session: Session, asks: Sequence[Ask]) -> dict[str, dict[str, d
     for contact_key, reason, at in session.execute(statement, given.bind(keys)):
         found.setdefault(contact_key, {})[reason] = at
     return found
-
-
-@cache
-def _better_open(_dialect: Dialect) -> Ready:
-    waiting = [
-        case(
-            (
-                exists().where(
-                    LEDGER.c.marketing,
-                    LEDGER.c.priority == number,
-                    _WAITING,
-                ),
-                number,
-            )
-        )
-        for number in range(1, 9)
-    ]
-    return Ready(select(*waiting))
-
-
-@cache
-def _rivals(dialect: Dialect) -> tuple[RowSet, Any]:
-    given = RowSet(dialect, "given", profile_id=Uuid(), priority=Integer())
-    statement = (
-        select(given.profile_id, given.priority)
-        .join(LEDGER, LEDGER.c.profile_id == given.profile_id)
-        .where(
-            LEDGER.c.marketing,
-            LEDGER.c.priority < given.priority,
-            _WAITING,
-            LEDGER.c.not_before < bindparam("day_end", type_=Moment()),
-        )
-    )
-    return given, statement
-
-
-def outranked(session: Session, asks: Sequence[Ask], day_end: datetime) -> set[tuple[UUID, int]]:
-    """(profile, priority) of the asks for whose person something more important is due before `day_end`."""
-    (row,) = _better_open(dialect_of(session)).rows(session, {})
-    waiting = [number for number in row if number is not None]
-    lower = {
-        (ask.profile_id, ask.priority)
-        for ask in asks
-        if waiting and ask.priority > waiting[0] and ask.profile_id is not None
-    }
-    if not lower:
-        return set()
-    given, statement = _rivals(dialect_of(session))
-    rows = session.execute(statement, given.bind(list(lower)) | {"day_end": day_end})
-    return {(row.profile_id, row.priority) for row in rows}
 
 
 class Slot(NamedTuple):

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 from sqlmodel import Session
 
-from services.push.policy import caps, limits, repository
+from services.push.policy import caps, limits, repository, rivals
 from services.push.policy.asks import Ask, Decision, Recipient, drop, hold
 from services.push.policy.quiet import quiet_until, zone_of
 from services.push.policy.repository import Known
@@ -112,7 +112,7 @@ class Policy:
             return {}
         tomorrow = now.astimezone(self._rules.zone).date() + timedelta(days=1)
         day_end = datetime.combine(tomorrow, time(), tzinfo=self._rules.zone).astimezone(UTC)
-        behind = repository.outranked(session, ranked, day_end)
+        behind = rivals.outranked(session, ranked, day_end)
         if not behind:
             return {}
         return {

@@ -56,7 +56,15 @@ async def test_the_first_question_that_says_no_is_the_reason(database, rig: Ledg
         await decided(relaxed, relaxed.wish(1, cause="earlier"))
     if "priority" in no:
         later = rig.clock.now() + timedelta(minutes=5)
-        await rig.plan(rig.wish(1, cause="dear", priority=1, not_before=later))
+        await rig.plan(
+            rig.wish(
+                1,
+                cause="dear",
+                campaign_id=derived("campaign", "dear"),
+                priority=1,
+                not_before=later,
+            )
+        )
     if "hard_bounce" in no:
         await suppress(rig, "hard_bounce")
     if "erased" in no:
@@ -184,14 +192,41 @@ async def test_the_more_important_one_goes_first_that_day(rig: LedgerRig):
     soon = rig.clock.now() + timedelta(hours=2)
     tomorrow = rig.clock.now() + timedelta(hours=20)
     await rig.plan(
-        rig.wish(1, cause="dear", priority=1, not_before=soon),
-        rig.wish(2, cause="dear", priority=1, not_before=tomorrow),
+        rig.wish(
+            1, cause="dear", campaign_id=derived("campaign", "dear"), priority=1, not_before=soon
+        ),
+        rig.wish(
+            2,
+            cause="dear",
+            campaign_id=derived("campaign", "dear"),
+            priority=1,
+            not_before=tomorrow,
+        ),
     )
     await rig.plan(rig.wish(1), rig.wish(2))
     ledger = rig.ledger()
     turn = await rig.turn(ledger, candidates=await rig.claim(ledger))
     assert [row.contact_key for row, _ in turn.sending] == [contact_key(2)]
     assert await rig.lines() == [("held", "priority")]
+
+
+async def test_of_many_campaigns_and_requests_whoever_is_more_important_goes_first(rig: LedgerRig):
+    await rig.people([1, 2, 3, 4])
+    soon = rig.clock.now() + timedelta(hours=2)
+    others: dict[str, Any] = {"not_before": soon}
+    for number, priority in enumerate((9, 2, 4)):
+        run = f"run of {number}"
+        campaign = derived("campaign", run)
+        wish = rig.wish(1 + number, cause=run, campaign_id=campaign, priority=priority, **others)
+        await rig.plan(wish)
+    await rig.plan(
+        rig.wish(4, cause="asked", cause_kind="api", campaign_id=None, priority=3, **others)
+    )
+    await rig.plan(*[rig.wish(number) for number in (1, 2, 3, 4)])
+    ledger = rig.ledger()
+    turn = await rig.turn(ledger, candidates=await rig.claim(ledger))
+    assert [row.contact_key for row, _ in turn.sending] == [contact_key(1)]
+    assert await rig.lines() == [("held", "priority")] * 3
 
 
 DAY = 24 * 3600
