@@ -45,7 +45,7 @@ GROUPS: dict[str, tuple[Callable[[Report, int], None], int]] = {
     "P8": (scaled.p8, 240),
     "P1k": (scaled.p1k, 240),
     "P11": (pages.p11, 460),
-    "P7": (size.p7, 200),
+    "P7": (size.p7, 300),
     "P4": (segments.p4, 40),
     "P10": (consumers.p10, 150),
     "P1s": (scaled.p1s, 900),

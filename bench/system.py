@@ -125,13 +125,17 @@ class Embedded:
     def quiet(self, seconds: float = 300) -> None:
         """Wait until there is nothing to handle or to publish.
 
-        The system keeps what it last read of its lag for two seconds, and knows none when it has just begun.
+        The system keeps what it last read of its lag for two seconds, and knows none when it has just begun:
+        what it says counts when it says so again of another moment.
         """
         end = time.monotonic() + seconds
+        before = -1
         while True:
             time.sleep(_KEPT_SECONDS)
-            if self.lag() == 0:
+            lag = self.lag()
+            if lag == before == 0:
                 return
+            before = lag
             if time.monotonic() > end:
                 raise RuntimeError(f"there is work left after {seconds:g} s")
 

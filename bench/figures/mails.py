@@ -120,6 +120,7 @@ def wait_for_people(system: Embedded, recipients: int) -> str:
     while time.monotonic() < end:
         count = system.call("GET", f"/v1/segments/{made['id']}/count")["count"]
         if count == recipients and system.lag() == 0:
+            system.quiet(_SETTLE_SECONDS)
             return str(made["id"])
         time.sleep(0.5)
     raise RuntimeError("the people did not arrive")

@@ -18,7 +18,7 @@ FROM profile.handled_leads l JOIN profile.contacts c ON c.profile_id = l.profile
 """,
     """
 INSERT INTO contact_owners (contact_key, profile_id, at)
-SELECT contact_key, profile_id, added_at FROM profile.contacts ORDER BY contact_key
+SELECT contact_key, profile_id, added_at FROM profile.contacts ORDER BY profile_id, position
 """,
     """
 INSERT INTO deliveries (id, campaign_id, bait_id, lead_id, channel, contact_key, profile_id, sent_at)

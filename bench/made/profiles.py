@@ -2,7 +2,7 @@
 
 Each is as one lead left them, over two years: contact, two fields, tags, consent with proof, timeline, and what
 some of them did. Who is verified and has consented is also in a group, `group-0` and so on, of people spread
-evenly over the time.
+evenly over the time, and in a crowd of `GROUPS` groups, `crowd-0` and so on.
 """
 
 import random
@@ -20,6 +20,9 @@ from services.shared.clock import to_micros
 
 BAITS = {SLUG: BAIT} | {f"bench-{n}": UUID(int=BAIT.int + n) for n in range(1, 20)}
 _SLUGS = tuple(BAITS)
+
+GROUPS = 10
+"""So many groups are a crowd; the last crowd may be of fewer."""
 
 _AT_ONCE = 20_000
 _PROOF = (
@@ -83,7 +86,9 @@ def grow_profiles(file: Path, crowd: Crowd) -> None:
                 insert(table, sorted(lines) if table == "contacts" else lines)
         insert("words", [("bait", slug, str(bait)) for slug, bait in BAITS.items()])
         insert("words", [("field", "name", "text"), ("field", "city", "text")])
-        tags = [SLUG, *(f"group-{number}" for number in range(crowd.groups))]
+        crowds = range(-(-crowd.groups // GROUPS))
+        tags = [SLUG, *(f"crowd-{number}" for number in crowds)]
+        tags += [f"group-{number}" for number in range(crowd.groups)]
         insert("words", [("tag", tag, "") for tag in tags])
 
 
@@ -117,8 +122,9 @@ def _person(rows: Rows, crowd: Crowd, number: int, at: int) -> None:
         said = (person, id_of(at, dice), key, "marketing", "email", 1, "1", at, "form")
         rows["consent_entries"].append((*said, 1, lead, _PROOF))
         if verified:
-            group = f"group-{crowd.reachable % crowd.groups}"
-            rows["tags"].append((person, group, source, at))
+            group = crowd.reachable % crowd.groups
+            rows["tags"].append((person, f"crowd-{group // GROUPS}", source, at))
+            rows["tags"].append((person, f"group-{group}", source, at))
             crowd.reachable += 1
     rows["timeline"].append(
         (person, id_of(at, dice), at, "lead.submitted", f'{{"lead_id":"{lead}"}}')

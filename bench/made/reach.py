@@ -1,4 +1,4 @@
-"""What push knows of the people in a profile database."""
+"""What push knows of the people in a profile database, in the order in which it heard of them."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ SELECT c.contact_key, c.profile_id, c.channel, account, address, abuse_key, veri
   s.given, CASE WHEN s.given AND verified_at IS NOT NULL THEN s.at END
 FROM profile.contacts c LEFT JOIN profile.consents s
   ON s.profile_id = c.profile_id AND s.contact_key = c.contact_key AND s.purpose = 'marketing'
-ORDER BY c.contact_key
+ORDER BY c.profile_id, c.position
 """
 
 
