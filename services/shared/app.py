@@ -22,6 +22,7 @@ from services.shared.auth.access import caller_of
 from services.shared.bus import BusUnavailable
 from services.shared.errors import DatabaseUnavailable, Forbidden
 from services.shared.events import TOPICS
+from services.shared.exposition import CONTENT_TYPE, exposition
 from services.shared.gauges import Gauges, gauge_samples
 from services.shared.ground import Ground
 from services.shared.outbox import Relay
@@ -229,11 +230,8 @@ def _add_health(app: FastAPI, engine: _Engine) -> None:
         return JSONResponse(body, status_code=503 if wrong else 200)
 
     async def metrics(_request: Request) -> Response:
-        # imported here: the exposition is not needed on the way to ready
-        from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
-
         await engine.refresh()
-        return Response(generate_latest(engine.ground.registry), media_type=CONTENT_TYPE_LATEST)
+        return Response(exposition(engine.ground.registry), media_type=CONTENT_TYPE)
 
     async def gauges(request: Request) -> Response:
         """What waits here, for the start page of another service."""

@@ -204,18 +204,20 @@ def cells(
     return list(session.execute(query))
 
 
-def series(session: Session) -> list[Any]:
-    """What Prometheus is told: (stage, channel, bait, campaign, number, subjects) over all days."""
-    rows = session.execute(
-        select(
-            _TOTAL.stage,
-            _TOTAL.channel,
-            _TOTAL.bait,
-            _TOTAL.campaign,
-            func.sum(_TOTAL.number),
-            func.sum(_TOTAL.subjects),
-        )
-        .where(_TOTAL.day == "")
-        .group_by(_TOTAL.stage, _TOTAL.channel, _TOTAL.bait, _TOTAL.campaign)
-    )
-    return list(rows)
+_OF_ALL_DAYS = Query(
+    Total, ("stage", "channel", "bait", "campaign", "number", "subjects"), "WHERE day = ''", ()
+)
+_LABELS = Query(Name, ("kind", "thing", "label"), "ORDER BY number", ())
+
+
+def series(session: Session) -> Iterable[tuple[Any, ...]]:
+    """What Prometheus is told: (stage, channel, bait, campaign, number, subjects) over all days.
+
+    Of machines and drops there is one for each reason.
+    """
+    return _OF_ALL_DAYS.rows(session)
+
+
+def labels(session: Session) -> list[tuple[Any, ...]]:
+    """(kind, thing, label) of all things, in the order in which they were first heard."""
+    return list(_LABELS.rows(session))

@@ -24,6 +24,7 @@ from services.shared.clock import Clock, SystemClock, to_micros
 from services.shared.database import migrations
 from services.shared.database.disk import SLOW_SYNC, sync_seconds
 from services.shared.database.sqlite import SqliteDatabase
+from services.shared.exposition import CONTENT_TYPE, exposition
 from services.shared.ground import Ground
 from services.shared.http.internal import InternalClient
 from services.shared.ids import Ids
@@ -206,15 +207,10 @@ def _own_app(
         )
 
     async def metrics(_request: Request) -> Response:
-        # imported here: the exposition is not needed on the way to ready
-        from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
-
         for app in apps.values():
             await app.state.engine.refresh()
         first = next(iter(apps.values()))
-        return Response(
-            generate_latest(first.state.ground.registry), media_type=CONTENT_TYPE_LATEST
-        )
+        return Response(exposition(first.state.ground.registry), media_type=CONTENT_TYPE)
 
     own.router.add_route("/health/live", live, include_in_schema=False)
     own.router.add_route("/health/ready", ready, include_in_schema=False)
