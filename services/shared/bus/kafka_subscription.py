@@ -22,7 +22,10 @@ _log = logging.getLogger(__name__)
 
 # While a request waits for records of some partitions, aiokafka asks for no others of that broker: those that were
 # handed out meanwhile wait as long.
-_FETCH_WAIT_MS = 50
+_FETCH_WAIT_MS = 100
+_FETCH_BYTES = 32_768
+"""A request for records is answered when there is so much, or after that wait: each one costs the broker and us as
+much as a hundred records do, and answered at the first record there would be as many of them as records."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,7 @@ class KafkaSubscription:
             session_timeout_ms=round(times.session * 1000),
             heartbeat_interval_ms=round(times.heartbeat * 1000),
             fetch_max_wait_ms=_FETCH_WAIT_MS,
+            fetch_min_bytes=_FETCH_BYTES,
             retry_backoff_ms=200,
             **self._connection.settings(),
         )
