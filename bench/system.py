@@ -140,14 +140,20 @@ class Embedded:
                 raise RuntimeError(f"there is work left after {seconds:g} s")
 
     def processor(self) -> float:
-        """Seconds of processor time that the process has taken."""
-        words = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
+        """Seconds of processor time that the process and those that it has made have taken."""
+        return sum(_processor(pid) for pid in (self.process.pid, *self._made()))
 
     def memory(self) -> float:
-        """Resident memory in MB (10^6 bytes)."""
+        """Resident memory in MB (10^6 bytes), with what the processes that it has made do not share with it."""
         pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
-        return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+        own = pages * os.sysconf("SC_PAGE_SIZE")
+        return (own + sum(_private(pid) for pid in self._made())) / 1e6
+
+    def _made(self) -> list[int]:
+        pid = self.process.pid
+        return [
+            int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        ]
 
     def peak_memory(self) -> float:
         """The most resident memory that it ever had, in MB."""
@@ -155,6 +161,19 @@ class Embedded:
         found = re.search(r"^VmHWM:\s+(\d+) kB", status, re.MULTILINE)
         assert found is not None
         return int(found[1]) * 1024 / 1e6
+
+
+def _processor(pid: int) -> float:
+    words = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _private(pid: int) -> int:
+    rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    return 1024 * sum(
+        int(kilobytes)
+        for kilobytes in re.findall(r"^Private_\w+:\s+(\d+) kB", rollup, re.MULTILINE)
+    )
 
 
 def first_start(data: Path) -> str:

@@ -10,6 +10,7 @@ import logging
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -21,6 +22,7 @@ from services.shared.settings import Settings, load_settings, unknown_variables
 
 if TYPE_CHECKING:
     from services.shared.database import Database
+    from services.shared.process.aside.forking import Forked
     from services.shared.process.embedded import Embedded
     from services.shared.process.kinds import ServiceKind
 
@@ -217,7 +219,7 @@ def _run(parsed: argparse.Namespace) -> int:
     overrides = {"channels": parsed.channels} if parsed.channels else {}
     everything = parsed.service == "all"
     try:
-        return run(_run_all() if everything else _run_one(parsed.service, overrides))
+        return _run_everything() if everything else run(_run_one(parsed.service, overrides))
     except KeyboardInterrupt:  # Ctrl-C is how one stops it: nothing has failed
         if everything:
             kept = load_settings(Settings).data
@@ -225,19 +227,40 @@ def _run(parsed: argparse.Namespace) -> int:
         return 0
 
 
-async def _run_all() -> int:
+def _run_everything() -> int:
     # imported here: other commands serve nothing
-    from services.shared.process.embedded import open_embedded
-    from services.shared.process.serve import listen, serve
+    from services.shared.process.serve import run
 
     settings = load_settings(Settings)
     if settings.scaled:
         raise SetupError(
             "with PostgreSQL and Kafka each service is a process: `run capture`, `run profile`, …"
         )
+    # before there is a thread or a loop
+    forked = _fork_aside(settings)
+    return run(_run_all(settings, forked))
+
+
+def _fork_aside(settings: Settings) -> "Forked | None":
+    # imported here, and before the fork, so that both processes share what was loaded
+    import services.shared.process.embedded  # noqa: F401
+    from services.shared.process.aside.forking import can_fork, fork
+    from services.shared.process.aside.inside import main
+
+    for kind in kinds():
+        if can_fork() and kind.runs_aside(load_settings(kind.settings, kind.name)):
+            return fork(kind.name, partial(main, kind, settings))
+    return None
+
+
+async def _run_all(settings: Settings, forked: "Forked | None") -> int:
+    # imported here: other commands serve nothing
+    from services.shared.process.embedded import open_embedded
+    from services.shared.process.serve import listen, serve
+
     directory = DataDirectory(settings.data)
     directory.open()
-    embedded = open_embedded(kinds(), settings, directory)
+    embedded = open_embedded(kinds(), settings, directory, forked=forked)
     listener = listen(settings.host, settings.port)
     first_key = await embedded.first_key()
     await serve(embedded.front, listener, lambda: _welcome(embedded, settings, first_key))

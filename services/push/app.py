@@ -8,11 +8,13 @@ from sqlalchemy import select
 from sqlmodel import Session, col
 
 from services.push import migrations
+from services.push.beside import aside_of
 from services.push.campaigns import endpoints as campaign_endpoints
 from services.push.campaigns import repository as campaigns
 from services.push.campaigns.models import Campaign
 from services.push.campaigns.planner import Planner
 from services.push.campaigns.service import CampaignDesk
+from services.push.channels.opening import uses_local_mail
 from services.push.deliveries import endpoints as delivery_endpoints
 from services.push.deliveries.desk import DeliveryDesk
 from services.push.mailbox import endpoints as mailbox_endpoints
@@ -99,10 +101,16 @@ def build(ground: Ground[PushSettings]) -> Service:
             (*reach.TOPICS, *requests.TOPICS),
             {**reach.handlers(clock), **requests.handlers(clock, ground.ids)},
         ),
-        tasks=(*sending.tasks, BackgroundTask("planner", planner.run)),
+        tasks=sending.tasks,
+        aside=aside_of(sending, BackgroundTask("planner", planner.run)),
         closers=sending.opened.closers,
         limit=body_limit,
     )
 
 
-KIND = ServiceKind("push", PushSettings, metadata, migrations, build)
+def runs_aside(settings: PushSettings) -> bool:
+    """Whether sending may keep the process from answering people: not where mail stays on this machine."""
+    return settings.sender_process and not uses_local_mail(settings)
+
+
+KIND = ServiceKind("push", PushSettings, metadata, migrations, build, runs_aside)

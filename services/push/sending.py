@@ -43,7 +43,11 @@ class Sending:
 
     desk: DeliveryDesk
     opened: Opened
+    metrics: DispatchMetrics
     tasks: Sequence[BackgroundTask]
+    guards: Sequence[BackgroundTask]
+    """What every process that sends has to run."""
+    dispatching: Sequence[BackgroundTask]
 
 
 def policy_of(settings: PushSettings) -> Policy:
@@ -101,16 +105,16 @@ def assemble(ground: Ground[PushSettings], seams: CampaignSeams) -> Sending:
         metrics.show(desk.pauses(), freshness.age)
 
     tasks = [
-        BackgroundTask("clock guard", wall_clock.run),
         BackgroundTask("freshness", freshness.run),
         BackgroundTask("tidy", Tidy(database, clock, policy, settings.trace_kept).run),
         BackgroundTask("delivery gauges", partial(metrics.keep, database, clock, show)),
-        *(
-            BackgroundTask(f"dispatcher {d.status.channel}", partial(_dispatch, recovery, d))
-            for d in dispatchers
-        ),
     ]
-    return Sending(desk, opened, tasks)
+    guards = [BackgroundTask("clock guard", wall_clock.run)]
+    dispatching = [
+        BackgroundTask(f"dispatcher {d.status.channel}", partial(_dispatch, recovery, d))
+        for d in dispatchers
+    ]
+    return Sending(desk, opened, metrics, tasks, guards, dispatching)
 
 
 async def _dispatch(recovery: Recovery, dispatcher: Dispatcher, stop: asyncio.Event) -> None:

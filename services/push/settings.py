@@ -16,6 +16,7 @@ class PushSettings(Settings):
     mail_from: str = "Baitwell <hello@baitwell.example>"
     dkim_keys: SecretStr | None = None
     channels: Words = ()
+    sender_process: bool = True
     mail_lanes: int = Field(default=10, ge=1, le=500)
     quiet_start: time = time(21, 0)
     quiet_end: time = time(8, 0)

@@ -66,6 +66,24 @@ class ServiceApp(FastAPI):
 
 
 @dataclass(frozen=True)
+class Aside:
+    """Tasks of a service that may run in a process beside it, and what the two tell each other (as JSON has it).
+
+    Both processes build the service; `tasks` run in one of them, `also` in both. `report` is said by the
+    one beside, and `told` to the other; `facts` by that one, and `learn` hears them. `busy`: its work
+    should not be disturbed now.
+    """
+
+    tasks: Sequence[BackgroundTask]
+    also: Sequence[BackgroundTask]
+    report: Callable[[], dict[str, Any]]
+    told: Callable[[dict[str, Any]], None]
+    facts: Callable[[], dict[str, Any]]
+    learn: Callable[[dict[str, Any]], None]
+    busy: Callable[[], bool]
+
+
+@dataclass(frozen=True)
 class Service:
     """What one service contributes to its app.
 
@@ -85,6 +103,8 @@ class Service:
     hot: HotRoute | None = None
     """What is too hot for the framework's way to a route; inside the edge all the same."""
     limit: BodyLimit = lambda _path: DEFAULT_LIMIT
+    aside: Aside | None = None
+    """Started with the service, unless a process beside it runs them."""
     openapi: Callable[[dict[str, Any]], dict[str, Any]] | None = None
 
 
@@ -171,6 +191,9 @@ class _Engine:
         self.supervisor.start(BackgroundTask("gauges", self.gauges.run))
         for task in self.service.tasks:
             self.supervisor.start(task)
+        if self.service.aside is not None:
+            for task in (*self.service.aside.also, *self.service.aside.tasks):
+                self.supervisor.start(task)
 
     async def _connect(self, stop: asyncio.Event) -> None:
         """Connect to the log, however long it takes, then start what needs it. Requests do not wait."""

@@ -57,6 +57,8 @@ class Status:
     connections: int = 0
     claimed: int = 0
     on_the_wire: int = 0
+    bulk: bool = False
+    """A campaign's are among them."""
 
 
 class Observer:
@@ -135,7 +137,7 @@ class Dispatcher:
                     continue
                 self.traffic.leave(self._clock.monotonic() - began)
                 if busy:
-                    if any(row.marketing for row in self._flying.values()):
+                    if self.status.bulk:
                         self.traffic.sending()
                     await self._gather()
                 else:
@@ -165,6 +167,7 @@ class Dispatcher:
         self.status.connections = self._lanes.open
         self.status.claimed = len(self._urgent) + len(self._normal)
         self.status.on_the_wire = len(self._flying)
+        self.status.bulk = any(row.marketing for row in self._flying.values())
         return turned or claimed or bool(self._results)
 
     async def _gather(self) -> None:

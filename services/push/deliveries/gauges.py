@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 from functools import lru_cache
+from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
@@ -62,6 +63,8 @@ class DispatchMetrics(Observer):
             "How old push's view of who may be reached can be; +Inf when nobody can know.",
             registry=registry,
         )
+        self._counters = (self._changes, self._answers, self._late)
+        self._taken: dict[tuple[Any, ...], float] = {}
         self._change = lru_cache(maxsize=500)(self._changes.labels)
         self._answer = lru_cache(maxsize=100)(self._answers.labels)
 
@@ -73,6 +76,23 @@ class DispatchMetrics(Observer):
 
     def late(self, channel: str, number: int) -> None:
         self._late.labels(channel).inc(number)
+
+    def counted(self) -> list[list[Any]]:
+        """The counters: [which, labels, value]."""
+        return [
+            [which, sample.labels, sample.value]
+            for which, counter in enumerate(self._counters)
+            for metric in counter.collect()
+            for sample in metric.samples
+            if sample.name.endswith("_total")
+        ]
+
+    def take(self, counted: list[list[Any]]) -> None:
+        """Count what another process has `counted` since it was taken the last time."""
+        for which, labels, value in counted:
+            key = (which, *labels.values())
+            self._counters[which].labels(**labels).inc(value - self._taken.get(key, 0.0))
+            self._taken[key] = value
 
     def show(self, pauses: list[tuple[str, str, str]], view_age: float) -> None:
         """Set what is paused now, as (channel, what, reason), and how old the view may be."""

@@ -5,6 +5,7 @@ ends. Once our positions have passed those ends, the view is as fresh as the pro
 """
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -61,6 +62,16 @@ class Freshness:
     def detail(self) -> str | None:
         """What keeps us from knowing, for an operator; None when nothing does."""
         return self._away
+
+    @property
+    def known(self) -> float | None:
+        """The instant of the monotonic clock at which the view was right; None: nobody knows."""
+        return None if math.isinf(self._known) else self._known
+
+    def learn(self, known: float | None) -> None:
+        """Another process on this machine has asked: its `known`."""
+        if known is not None:
+            self._known = max(self._known, known)
 
     def closed(self) -> str | None:
         """`view_too_old` while the view may be older than 3 s, else None."""

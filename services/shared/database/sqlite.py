@@ -29,6 +29,8 @@ T = TypeVar("T")
 
 _SCAN_THREADS = 2
 _OPEN_WAIT = 1.0
+_LOCK_SECONDS = 0.1
+"""A lock that somebody else holds must not stop the event loop."""
 _STEPS = 20_000  # of SQLite's machine, between two looks at the deadline
 _PASSING = frozenset(
     {
@@ -54,12 +56,18 @@ class SqliteDatabase:
     """One SQLite file. Made and used in one event loop.
 
     `writer_thread` moves the transactions out of the loop thread, for disks that take long to sync.
+    `lock_seconds`: for so long a transaction waits for another process that writes.
     """
 
     def __init__(
-        self, path: Path, *, synchronous: str = "FULL", writer_thread: bool = False
+        self,
+        path: Path,
+        *,
+        synchronous: str = "FULL",
+        writer_thread: bool = False,
+        lock_seconds: float = _LOCK_SECONDS,
     ) -> None:
-        self._writer = _writer_engine(path, synchronous)
+        self._writer = _writer_engine(path, synchronous, lock_seconds)
         self._readers = _reader_engine(path)
         self._scans: ThreadPoolExecutor | None = None
         self._writing: ThreadPoolExecutor | None = None
@@ -89,9 +97,14 @@ class SqliteDatabase:
                 self._writing, partial(context.run, self._write, work)
             )
         if wake:
-            for listener in self._listeners:
-                listener()
+            self.wake()
         return result
+
+    def wake(self, but: Callable[[], None] | None = None) -> None:
+        """Tell all who listen that something was written (here, or by another process), but one."""
+        for listener in self._listeners:
+            if listener != but:
+                listener()
 
     def _write(self, work: Work[T]) -> tuple[T, bool]:
         try:
@@ -160,7 +173,7 @@ def _code(error: DBAPIError) -> int:
     return int(getattr(error.orig, "sqlite_errorcode", 0) or 0) & 0xFF
 
 
-def _writer_engine(path: Path, synchronous: str) -> Engine:
+def _writer_engine(path: Path, synchronous: str, lock_seconds: float) -> Engine:
     """The one writing connection: every transaction takes the write lock at its start."""
 
     def connect() -> sqlite3.Connection:
@@ -178,8 +191,7 @@ def _writer_engine(path: Path, synchronous: str) -> Engine:
         connection.execute("PRAGMA foreign_keys=ON")
         connection.execute("PRAGMA secure_delete=ON")
         connection.execute("PRAGMA cache_size=-16000")
-        # A lock that somebody else holds must not stop the event loop.
-        connection.execute("PRAGMA busy_timeout=100")
+        connection.execute(f"PRAGMA busy_timeout={lock_seconds * 1000:.0f}")
         return connection
 
     # the text of an error may be logged: no parameters in it, which are personal

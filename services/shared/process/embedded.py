@@ -28,6 +28,8 @@ from services.shared.exposition import CONTENT_TYPE, exposition
 from services.shared.ground import Ground
 from services.shared.http.internal import InternalClient
 from services.shared.ids import Ids
+from services.shared.process.aside.beside import LOCK_SECONDS, with_process_beside
+from services.shared.process.aside.forking import Forked
 from services.shared.process.directory import DataDirectory, Secrets
 from services.shared.process.grounds import lay
 from services.shared.process.kinds import ServiceKind
@@ -78,8 +80,12 @@ def open_embedded(
     settings: Settings,
     directory: DataDirectory,
     parts: EmbeddedParts | None = None,
+    forked: Forked | None = None,
 ) -> Embedded:
-    """Open databases and build apps. Nothing runs before the front's lifespan. Raises `SetupError`."""
+    """Open databases and build apps. Nothing runs before the front's lifespan. Raises `SetupError`.
+
+    `forked` runs what it may of the one kind that wants it.
+    """
     parts = parts or EmbeddedParts()
     clock = parts.clock
     secrets = directory.secrets()
@@ -93,12 +99,16 @@ def open_embedded(
     apps: dict[str, FastAPI] = {}
     grounds: dict[str, Ground[Any]] = {}
     for kind in kinds:
-        database = SqliteDatabase(directory.file(kind.name), writer_thread=slow)
-        _migrate(database, kind.migrations, kind.metadata)
         own_settings = load_settings(kind.settings, kind.name, **parts.overrides)
+        beside = forked if forked is not None and forked.service == kind.name else None
+        database = _open(directory.file(kind.name), slow=slow, shared=beside is not None)
+        _migrate(database, kind.migrations, kind.metadata)
         ground = footing.ground(kind.name, f"{kind.name}-1", own_settings, database)
         grounds[kind.name] = ground
-        apps[kind.name] = create_app(kind.build(ground), ground)
+        service = kind.build(ground)
+        if beside is not None:
+            service = with_process_beside(service, beside, ground, database)
+        apps[kind.name] = create_app(service, ground)
     for name, app in apps.items():
         neighbours[name] = InternalClient(
             f"http://{name}", secrets.internal_key, transport=partial(_into, app)
@@ -129,6 +139,13 @@ def _is_slow(directory: DataDirectory, parts: EmbeddedParts) -> bool:
     if not isinstance(parts.clock, SystemClock):
         return False
     return parts.sync_seconds(directory.path) > SLOW_SYNC
+
+
+def _open(path: Path, *, slow: bool, shared: bool) -> SqliteDatabase:
+    if not shared:
+        return SqliteDatabase(path, writer_thread=slow)
+    # whoever waits for the other process's lock must not stop the loop
+    return SqliteDatabase(path, writer_thread=True, lock_seconds=LOCK_SECONDS)
 
 
 def _migrate(database: SqliteDatabase, package: Any, metadata: Any) -> None:

@@ -21,3 +21,5 @@ class ServiceKind:
     metadata: MetaData
     migrations: ModuleType
     build: Callable[[Ground[Any]], Service]
+    runs_aside: Callable[[Any], bool] = lambda _settings: False
+    """Whether, with these settings, its `Service.aside` is worth a process."""

@@ -86,7 +86,7 @@ async def _watch(
 ) -> None:
     while not server.started:  # noqa: ASYNC110  # uvicorn offers no event
         await asyncio.sleep(0.01)
-    _spare_the_collector()
+    spare_the_collector()
     on_ready()
     if stop is not None:
         await stop.wait()
@@ -101,7 +101,7 @@ async def _hurry(server: uvicorn.Server) -> None:
         patience.look(tuple(server.server_state.connections), loop.time())
 
 
-def _spare_the_collector() -> None:
+def spare_the_collector() -> None:
     """What the start made stays for good: do not search it for garbage again and again.
 
     With that, and with fewer searches, a submission costs a fifth less and the slowest wait half as long.

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+import psutil
+
 from tests.chaos.case import Case, Form, NotHere, Trial
 from tests.chaos.going_on import goes_on
 from tests.chaos.judging import judge
@@ -51,7 +53,7 @@ async def _run(trial: Trial) -> Verdict:
 
 def _order(trial: Trial, chance: random.Random) -> Sequence[str]:
     if trial.mode == "embedded":
-        return ("everything",)
+        return ("everything", "who answers", "who sends")
     things = ["database", *SERVICES]
     chance.shuffle(things)
     # the broker always: its absence is what every service has to bear
@@ -88,7 +90,9 @@ def _processes(stage: Stage, what: str) -> Sequence[int]:
     if stage.victim.mode == "embedded":
         process = stage.embedded.process
         assert process is not None
-        return [process.pid]
+        beside = [child.pid for child in psutil.Process(process.pid).children()]
+        found = {"everything": [process.pid, *beside], "who answers": [process.pid]}
+        return found.get(what, beside)
     if what in SERVICES:
         return [stage.scaled.processes[what].pid]
     found = stage.scaled.backing.processes().get(what)
