@@ -91,8 +91,8 @@ def _processes(stage: Stage, what: str) -> Sequence[int]:
         process = stage.embedded.process
         assert process is not None
         beside = [child.pid for child in psutil.Process(process.pid).children()]
-        found = {"everything": [process.pid, *beside], "who answers": [process.pid]}
-        return found.get(what, beside)
+        those = {"everything": [process.pid, *beside], "who answers": [process.pid]}
+        return those.get(what, beside)
     if what in SERVICES:
         return [stage.scaled.processes[what].pid]
     found = stage.scaled.backing.processes().get(what)
