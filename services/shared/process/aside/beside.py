@@ -21,7 +21,8 @@ LOCK_SECONDS = 5.0
 _EVERY = 0.25
 _SILENT = 60
 """So many looks without a word: it stands still (its own clock stands still with a machine that sleeps)."""
-_GRACE = 3.5
+_GRACE = 3.8
+"""Below the grace of those who stop background tasks."""
 
 
 def with_process_beside(

@@ -23,7 +23,7 @@ from services.shared.settings import Settings, load_settings
 
 log = logging.getLogger(__name__)
 
-_GRACE = 3.0
+_GRACE = 3.3
 _EVERY = 0.25
 _NEIGHBOURS = ("capture", "profile", "metrics")
 
