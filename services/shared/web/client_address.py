@@ -2,6 +2,7 @@
 
 import ipaddress
 from collections.abc import Sequence
+from functools import lru_cache
 
 from starlette.requests import HTTPConnection
 
@@ -16,13 +17,19 @@ def networks(trusted: Sequence[str]) -> tuple[Network, ...]:
 def client_address(request: HTTPConnection, trusted: Sequence[Network]) -> str:
     """The address of the visitor: the rightmost of X-Forwarded-For that no trusted proxy has."""
     here = request.client.host if request.client else ""
-    if not trusted or not _among(here, trusted):
+    if not trusted or not _is_proxy(here, tuple(trusted)):
         return here
     hops = [hop.strip() for hop in request.headers.get("x-forwarded-for", "").split(",")]
     for hop in reversed(hops):
         if hop and not _among(hop, trusted):
             return hop[:64]
     return here
+
+
+@lru_cache(maxsize=64)
+def _is_proxy(address: str, trusted: tuple[Network, ...]) -> bool:
+    # the same few for every request
+    return _among(address, trusted)
 
 
 def _among(address: str, trusted: Sequence[Network]) -> bool:
