@@ -119,7 +119,7 @@ class OneWriteProtocol(BoundedProtocol):
             super().on_message_complete()
         elif visit.more_body:
             visit.more_body = False
-            if visit.body:
+            if visit.asked.method == "POST":  # of no other a body is read, as by ASGI
                 visit.asked = visit.asked._replace(body=visit.body)
             self._begin(visit, visit.door.answer(visit.template, visit.asked, visit.start))
 
