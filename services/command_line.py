@@ -5,6 +5,7 @@ Each imports what it needs when it is asked: `keys list` has no use for four ser
 
 import argparse
 import asyncio
+import contextlib
 import importlib
 import logging
 import sys
@@ -218,13 +219,14 @@ def _run(parsed: argparse.Namespace) -> int:
 
     overrides = {"channels": parsed.channels} if parsed.channels else {}
     everything = parsed.service == "all"
-    try:
-        return _run_everything() if everything else run(_run_one(parsed.service, overrides))
-    except KeyboardInterrupt:  # Ctrl-C is how one stops it: nothing has failed
-        if everything:
-            kept = load_settings(Settings).data
-            sys.stdout.write(f"\n  Baitwell has stopped. Everything is kept in {kept}/\n")
-        return 0
+    code = 0
+    # Ctrl-C is how one stops it: nothing has failed
+    with contextlib.suppress(KeyboardInterrupt):
+        code = _run_everything() if everything else run(_run_one(parsed.service, overrides))
+    if everything:
+        kept = load_settings(Settings).data
+        sys.stdout.write(f"\n  Baitwell has stopped. Everything is kept in {kept}/\n")
+    return code
 
 
 def _run_everything() -> int:
