@@ -1,17 +1,11 @@
 """Push on its ground."""
 
-from collections.abc import Collection
 from dataclasses import dataclass
-from uuid import UUID
-
-from sqlalchemy import select
-from sqlmodel import Session, col
 
 from services.push import migrations
 from services.push.beside import aside_of
 from services.push.campaigns import endpoints as campaign_endpoints
 from services.push.campaigns import repository as campaigns
-from services.push.campaigns.models import Campaign
 from services.push.campaigns.planner import Planner
 from services.push.campaigns.service import CampaignDesk
 from services.push.channels.opening import uses_local_mail
@@ -58,19 +52,11 @@ def body_limit(path: str) -> int:
     return TEMPLATE_LIMIT if path.startswith("/v1/templates") else DEFAULT_LIMIT
 
 
-def campaign_names(session: Session, ids: Collection[UUID]) -> dict[UUID, str]:
-    """The names of campaigns by id."""
-    rows = session.execute(
-        select(col(Campaign.id), col(Campaign.name)).where(col(Campaign.id).in_(ids))
-    )
-    return {row.id: row.name for row in rows}
-
-
 def build(ground: Ground[PushSettings]) -> Service:
     """What push contributes to its app."""
     settings, clock, database = ground.settings, ground.clock, ground.database
     store = ContentStore(clock.monotonic)
-    seams = CampaignSeams(store, campaigns.pause_by_system, campaign_names)
+    seams = CampaignSeams(store, campaigns.pause_by_system, campaigns.names)
     sending = assemble(ground, seams)
     state = Push(
         deliveries=sending.desk,

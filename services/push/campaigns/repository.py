@@ -1,6 +1,6 @@
 """Every query on campaigns and their runs, and on what the ledger holds of them."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from functools import cache
 from typing import Any, NamedTuple
@@ -34,10 +34,12 @@ from services.push.templates.models import Template
 from services.shared.database import Moment
 from services.shared.database.base import WAKE, Dialect
 from services.shared.database.cursors import after
+from services.shared.database.ready import Ready
 from services.shared.ids import Ids
 
 PROFILES = ReachProfile.__table__  # type: ignore[attr-defined]  # what SQLModel adds
 CONTACTS = ReachContact.__table__  # type: ignore[attr-defined]  # what SQLModel adds
+CAMPAIGNS = Campaign.__table__  # type: ignore[attr-defined]  # what SQLModel adds
 LEDGER = Delivery.__table__  # type: ignore[attr-defined]  # what SQLModel adds
 
 SYSTEM = "system"
@@ -53,6 +55,23 @@ def find(session: Session, campaign_id: UUID, *, lock: bool = False) -> Campaign
 def run_of(session: Session, campaign: Campaign) -> CampaignRun | None:
     """The campaign's run, once it has begun."""
     return session.get(CampaignRun, campaign.run_id) if campaign.run_id else None
+
+
+def names(session: Session, ids: Collection[UUID]) -> dict[UUID, str]:
+    """The names of campaigns by id: asked for each of a dispatcher's turns."""
+    given, statement = _naming(dialect_of(session))
+    return dict(statement.rows(session, given.bind([(id_,) for id_ in ids])))
+
+
+@cache
+def _naming(dialect: Dialect) -> tuple[RowSet, Ready]:
+    given = RowSet(dialect, "given", id=Uuid())
+    statement = (
+        select_columns(CAMPAIGNS.c.id, CAMPAIGNS.c.name)
+        .select_from(given.table)
+        .join(CAMPAIGNS, CAMPAIGNS.c.id == given.id)
+    )
+    return given, Ready(statement)
 
 
 def template_of(session: Session, template_id: UUID) -> Template | None:
