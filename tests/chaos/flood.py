@@ -20,8 +20,8 @@ class Flood:
     rate: float | None = None
     accepted: list[str] = field(default_factory=list)
     statuses: collections.Counter[int] = field(default_factory=collections.Counter)
-    refused_after: list[float] = field(default_factory=list)
-    """Seconds that each refusal took, from when it was asked."""
+    refused: list[tuple[float, float]] = field(default_factory=list)
+    """When each of those who were refused asked, and heard it."""
     offered: int = 0
     seconds: float = 0.0
 
@@ -37,7 +37,7 @@ class Flood:
             if status == 202:
                 self.accepted.append(address)
             elif status == 503:
-                self.refused_after.append(time.monotonic() - connection.intended)
+                self.refused.append((connection.intended, time.monotonic()))
             free.append(connection)
 
         made = []

@@ -1,10 +1,13 @@
 """How long a program had work to do and no processor to do it on: the machine's delay, not the program's."""
 
+import asyncio
 import bisect
 import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+
+_OFTEN = 0.05
 
 
 class Queueing:
@@ -21,6 +24,12 @@ class Queueing:
         last = self._queued[-1] if self._queued else 0.0
         self._queued.append(max(last, sum(_queued(pid) for pid in self._pids)))
         self._times.append(time.monotonic())
+
+    async def watch(self) -> None:
+        """Look again and again, until cancelled."""
+        while True:
+            self.note()
+            await asyncio.sleep(_OFTEN)
 
     def between(self, begin: float, end: float) -> float:
         """Seconds of queueing between two moments, by the notes that lie between them: rather too few."""

@@ -1,16 +1,20 @@
 """R18: four times the sustainable rate; the log away until the outbox is full: fast refusals, nothing lost."""
 
 import asyncio
+import os
 import sqlite3
 import time
+from collections.abc import Coroutine
 from contextlib import closing
 from dataclasses import dataclass
+from typing import Any
 
 from tests.chaos.book import entries
 from tests.chaos.case import Case, Form, Trial
 from tests.chaos.counters import series
 from tests.chaos.crowd import SLUG
 from tests.chaos.flood import Flood
+from tests.chaos.processor import Queueing
 from tests.chaos.saboteurs_load import OVERLOAD
 from tests.chaos.stage import BAIT, Stage, play, quiet
 from tests.chaos.verdict import Verdict
@@ -73,9 +77,9 @@ async def _overload(stage: Stage, size: Size, sustainable: float) -> None:
     flood = Flood(
         stage.embedded.port, f"over.{stage.seed}.", size.connections, _TIMES * sustainable
     )
-    await flood.run(size.overload)
+    queueing = await _watched(stage, flood.run(size.overload))
     _note(stage, flood)
-    _only(stage, flood, "overload")
+    _only(stage, flood, queueing, "overload")
     if flood.accepted_rate < _COLLAPSED * sustainable:
         stage.verdict.faults.append(
             f"{flood.accepted_rate:.0f} a second were accepted under overload,"
@@ -91,17 +95,18 @@ async def _log_away(stage: Stage, size: Size, sustainable: float) -> None:
         rate = max(100.0, sustainable / 2)
         flood = Flood(stage.embedded.port, f"away.{stage.seed}.", _CLOSED, rate)
         depths = []
-        filling = asyncio.create_task(flood.run(2 * size.outbox / _A_LEAD / rate + 3))
+        flooding = flood.run(2 * size.outbox / _A_LEAD / rate + 3)
+        filling = asyncio.create_task(_watched(stage, flooding))
         while not flood.statuses[503] and not filling.done():
             depths.append(await series(stage.victim.metrics_urls, _OUTBOX, service="capture"))
             await asyncio.sleep(0.3)
         refused = await _refusal(stage)
-        await filling
+        queueing = await filling
         await asyncio.sleep(2.1)  # gauges are read every 2 s
         depths.append(await series(stage.victim.metrics_urls, _OUTBOX, service="capture"))
         log.execute("ROLLBACK")
     _note(stage, flood)
-    _only(stage, flood, "log away")
+    _only(stage, flood, queueing, "log away")
     if not refused:
         stage.verdict.faults.append("with its outbox full it did not answer 503 with Retry-After")
     if depths != sorted(depths) or depths[-1] < 0.9 * size.outbox:
@@ -122,13 +127,16 @@ async def _refusal(stage: Stage) -> bool:
 
 
 async def _recovers(stage: Stage, name: str, sustainable: float) -> None:
-    """Full speed again within 10 s."""
-    end = time.monotonic() + _BACK
+    """Full speed again within 10 s, not counting what the program queued for a processor."""
+    queueing = Queueing(list(stage.victim.pids().values()))
+    begun = time.monotonic()
+    queueing.note()
     rates: list[float] = []
-    while time.monotonic() < end:
+    while (now := time.monotonic()) - begun - queueing.between(begun, now) < _BACK:
         flood = Flood(stage.embedded.port, f"{name}.after{len(rates)}.{stage.seed}.", _CLOSED)
         await flood.run(1.0)
         _note(stage, flood)
+        queueing.note()
         rates.append(flood.accepted_rate)
         if rates[-1] >= _RECOVERED * sustainable:
             return
@@ -138,11 +146,22 @@ async def _recovers(stage: Stage, name: str, sustainable: float) -> None:
     )
 
 
-def _only(stage: Stage, flood: Flood, what: str) -> None:
-    """Answers are 202 or a fast 503."""
+async def _watched(stage: Stage, running: Coroutine[Any, Any, None]) -> Queueing:
+    """Let something run, and note meanwhile how long program and callers queue for a processor."""
+    queueing = Queueing([os.getpid(), *stage.victim.pids().values()])
+    watching = asyncio.create_task(queueing.watch())
+    try:
+        await running
+    finally:
+        watching.cancel()
+    return queueing
+
+
+def _only(stage: Stage, flood: Flood, queueing: Queueing, what: str) -> None:
+    """Answers are 202, or a 503 that is fast where there is a processor for it."""
     if wrong := {status: n for status, n in flood.statuses.items() if status not in (202, 503)}:
         stage.verdict.faults.append(f"{what}: answers were {wrong}")
-    refusals = sorted(flood.refused_after)
+    refusals = sorted(end - begin - queueing.between(begin, end) for begin, end in flood.refused)
     if refusals and (usual := refusals[len(refusals) * 9 // 10]) > _FAST:
         stage.verdict.faults.append(f"{what}: a tenth of the refusals took over {usual:.1f} s")
 
