@@ -19,8 +19,8 @@ def sent_to(key: str, at: datetime) -> DeliveryRow:
     return DeliveryRow(uuid4(), None, None, None, "email", key, None, at, month_of(at))
 
 
-async def test_whenever_they_were_sent(bench: Bench) -> None:
-    database = bench.ground.database
+async def test_whenever_they_were_sent(both: Bench) -> None:
+    database = both.ground.database
     rows = [sent_to(key, at) for key in ("a", "b") for at in [*MOMENTS, MOMENTS[0]]]
     await database.transaction(lambda s: repository.put_deliveries(s, rows))
     before = rows[2]  # written by a version that knew no months
