@@ -26,7 +26,7 @@ class Tally:
     statuses: collections.Counter[int] = field(default_factory=collections.Counter)
     seconds: list[float] = field(default_factory=list)
     started: float = 0.0
-    """Of a constant rate: when request number 1 was to start, by `time.perf_counter()`."""
+    """When request number 1 was to start, by `time.perf_counter()`."""
 
 
 class Connection(asyncio.Protocol):
@@ -92,6 +92,7 @@ async def closed_loop(port: int, maker: Maker, connections: int, seconds: float)
         if not running and not done.done():
             done.set_result(None)
 
+    tally.started = time.perf_counter()
     for _ in range(connections):
         _, connection = await loop.create_connection(
             lambda: Connection(answered), "127.0.0.1", port
