@@ -63,7 +63,12 @@ class Beside:
             await self._go_on_here(stop)
 
     async def _accompany(self, stop: asyncio.Event) -> None:
-        self._forked.go()
+        try:
+            self._forked.go()
+        except OSError:  # it has died while it waited
+            self._ended = True
+            self._forked.kill()
+            return
         link = self._link = await Link.over(self._forked.socket)
         self._database.on_commit(self._committed)
         listening = asyncio.create_task(self._listen(link))

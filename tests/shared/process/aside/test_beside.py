@@ -18,7 +18,7 @@ from services.shared.http.internal import ServiceUnreachable
 from services.shared.process.aside.beside import Beside
 from services.shared.process.aside.forking import Forked
 from services.shared.process.aside.link import Link, LinkedClient
-from services.shared.runner.supervisor import BackgroundTask
+from services.shared.runner.supervisor import BackgroundTask, Loop
 from tests.components.waiting import eventually
 from tests.ground import make_ground
 
@@ -37,8 +37,11 @@ class Beginning(Forked):
     """Stands for a process: notes what is done to it."""
 
     done: list[str] = field(default_factory=list)
+    dead: bool = False
 
     def go(self) -> None:
+        if self.dead:
+            raise BrokenPipeError
         self.done.append("go")
 
     def kill(self) -> None:
@@ -73,6 +76,19 @@ class Scene:
             )
 
 
+def aside_with(sends: Loop, reports: list[Any]) -> Aside:
+    """What may run beside: one task, its reports kept."""
+    return Aside(
+        tasks=(BackgroundTask("sends", sends),),
+        also=(),
+        report=dict,
+        told=reports.append,
+        facts=lambda: {"known": 7},
+        learn=lambda _facts: None,
+        busy=lambda: False,
+    )
+
+
 @pytest.fixture
 async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
     async with staged(tmp_path) as scene:
@@ -94,18 +110,9 @@ async def staged(tmp_path: Path) -> AsyncIterator[Scene]:
         await stop.wait()
         here.append("ended")
 
-    aside = Aside(
-        tasks=(BackgroundTask("sends", sends),),
-        also=(),
-        report=dict,
-        told=reports.append,
-        facts=lambda: {"known": 7},
-        learn=lambda _facts: None,
-        busy=lambda: False,
-    )
     assert isinstance(ground.database, SqliteDatabase)
     stop = asyncio.Event()
-    beside = Beside(forked, aside, ground.database, ground)
+    beside = Beside(forked, aside_with(sends, reports), ground.database, ground)
     task = asyncio.create_task(beside.run(stop))
     scene = Scene(clock, forked, await Link.over(theirs), stop, task, reports, [], here)
     hearing = asyncio.create_task(scene.hear())
@@ -176,3 +183,26 @@ async def test_at_the_end_it_may_finish_what_it_has_begun(scene: Scene) -> None:
     await eventually(scene.task.done, "the end")
     assert scene.reports == [{"last": True}]
     assert scene.running_here == []
+
+
+async def test_one_that_died_while_it_waited_is_replaced(tmp_path: Path) -> None:
+    ground = make_ground(tmp_path, "push", PushSettings)
+    assert isinstance(ground.database, SqliteDatabase)
+    ours, theirs = socket.socketpair()
+    forked = Beginning("push", 0, ours, dead=True)
+    here: list[str] = []
+
+    async def sends(stop: asyncio.Event) -> None:
+        here.append("sends")
+        await stop.wait()
+
+    stop = asyncio.Event()
+    beside = Beside(forked, aside_with(sends, []), ground.database, ground)
+    task = asyncio.create_task(beside.run(stop))
+    await eventually(lambda: here == ["sends"], "the task here")
+    assert forked.done == ["kill"]
+    stop.set()
+    await task
+    for end in (ours, theirs):
+        end.close()
+    await ground.database.close()
